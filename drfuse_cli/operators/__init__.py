@@ -1,0 +1,1 @@
+"""Degradation operators: what each source went through, its adjoint and its correction."""

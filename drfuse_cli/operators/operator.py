@@ -1,0 +1,49 @@
+"""What a degradation operator can do; `mirror` and `general` are the two families."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Operator(ABC):
+    """A linear degradation ``A`` from ``H x W`` images to ``h x w`` ones, immutable.
+
+    Images are real tensors ``B x C x H x W``; every method works on the last two axes and
+    keeps dtype and device. Source: DRFusion, eqs. (6)-(8), in the proximal form.
+    """
+
+    shape: tuple[int, int]
+    out_shape: tuple[int, int]
+    scale: int
+
+    @abstractmethod
+    def A(self, x: Tensor) -> Tensor:
+        """Degrades ``B x C x H x W`` to ``B x C x h x w``."""
+
+    @abstractmethod
+    def adjoint(self, r: Tensor) -> Tensor:
+        """The transpose: ``<A x, r> = <x, adjoint(r)>``."""
+
+    @property
+    @abstractmethod
+    def frequency(self) -> Tensor:
+        """Radial frequency of every spectral coefficient, cycles per full-resolution pixel."""
+
+    @abstractmethod
+    def prox(self, x: Tensor, y: Tensor, variance: Tensor | float, noise_var: Tensor) -> Tensor:
+        """The noise-aware correction ``x + C A'(A C A' + s2 I)^-1 (y - A x)``.
+
+        ``variance``: the diagonal of the error covariance ``C`` of ``x`` over
+        :attr:`frequency`, or one number for white errors; ``noise_var``: ``s2``, broadcast
+        against ``B x C x 1 x 1``. As ``s2`` falls to 0 this becomes the projection (8).
+        """
+
+    @abstractmethod
+    def gram(self, variance: Tensor | float) -> Tensor:
+        """The spectrum of ``A C A'``: the signal power that reaches each observed frequency."""
+
+    @abstractmethod
+    def power(self, y: Tensor) -> Tensor:
+        """Squared spectral coefficients of an observation, on the grid of :meth:`gram`."""
