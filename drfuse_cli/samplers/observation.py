@@ -1,0 +1,97 @@
+"""What the sampler is given of a pair: observations, their lifts, and their description."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from drfuse_cli.operators.lift import lift
+from drfuse_cli.operators.operator import Operator
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One degraded source ``y = A x + n`` in the units of the state.
+
+    ``y``: ``B x C x h x w``; ``noise_var``: ``B x C x 1 x 1``; ``channels``: the part of the
+    state it observes.
+    """
+
+    operator: Operator
+    y: Tensor
+    noise_var: Tensor
+    channels: slice
+
+    def lift(self) -> Tensor:
+        """The coloured-prior estimate at full resolution, ``B x C x H x W``."""
+        return lift(self.operator, self.y, self.noise_var)
+
+    def enlarge(self) -> Tensor:
+        """The observation itself, each pixel repeated up to full resolution."""
+        s = self.operator.scale
+        return self.y.repeat_interleave(s, -2).repeat_interleave(s, -1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A batch ready for the sampler; all images ``B x 4 x H x W`` (source 1, source 2, Cb, Cr)."""
+
+    observations: tuple[Observation, ...]
+    lifted: Tensor
+    observed: Tensor
+    condition: Tensor
+
+
+_NOISE_FLOOR = (0.4 / 255) ** 2
+"""Variance of what no flag states: rounding to 8 bits and small errors of the model."""
+
+_EXACT = 1e-10
+"""Variance of a source that is stated to be the scene itself: the constraint is then exact."""
+
+
+def noise_variance(noise_std: Tensor, untouched: Tensor) -> Tensor:
+    """Variance ``B x 1 x 1 x 1`` in image units from grey levels, ``B``.
+
+    ``untouched`` marks sources with no noise, no blur and full resolution.
+    """
+    variance = (noise_std / 255) ** 2 + _NOISE_FLOOR
+    return torch.where(untouched, torch.full_like(variance, _EXACT), variance)[:, None, None, None]
+
+
+SOURCE1, SOURCE2, FUSED, CHROMA = slice(0, 1), slice(1, 2), slice(2, 3), slice(3, 5)
+
+
+def describe(
+    noise_std: Tensor, blur_sigma: Tensor, scale: Tensor, chroma_std: Tensor, colour_from: Tensor
+) -> Tensor:
+    """The condition vector ``B x 9``, all components of order one.
+
+    ``noise_std`` (luminance, grey levels), ``blur_sigma`` and ``scale``: ``B x 2``, one column a
+    source; ``chroma_std``: ``B``; ``colour_from``: ``B``, 0 for a grey pair, else 1 or 2.
+    """
+    sources = torch.cat(
+        (torch.log2(1 + noise_std) / 5, blur_sigma / 3, torch.log2(scale) / 2), dim=1
+    )
+    chroma = torch.log2(1 + chroma_std) / 5
+    colour = torch.stack((chroma, (colour_from > 0).float(), (colour_from == 1).float()), dim=1)
+    return torch.cat((sources, colour), dim=1)
+
+
+def gather(observations: tuple[Observation, ...], condition: Tensor) -> Inputs:
+    """Lifts every observation and lays them out as the network's four input channels."""
+
+    def four(images: list[Tensor]) -> Tensor:
+        joined = torch.cat(images, dim=1)
+        missing = 4 - joined.shape[1]
+        if missing:
+            joined = torch.cat((joined, torch.zeros_like(joined[:, :missing])), dim=1)
+        return joined
+
+    return Inputs(
+        observations,
+        four([o.lift() for o in observations]),
+        four([o.enlarge() for o in observations]),
+        condition,
+    )
