@@ -1,0 +1,114 @@
+"""Clean training pairs in memory, and random crops of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from drfuse_cli.colour import ycbcr_to_rgb
+from drfuse_cli.config import Task
+from drfuse_cli.errors import DrfuseError
+from drfuse_cli.imageio import read_image
+from drfuse_cli.pairs import find_pairs
+
+
+@dataclass(frozen=True)
+class CleanPair:
+    """Source 1 as ``H x W``, source 2 as ``H x W`` or ``H x W x 3``, uint8."""
+
+    name: str
+    first: np.ndarray
+    second: np.ndarray
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257.0).astype(np.uint8)
+
+
+def load_pairs(roots: tuple[Path, ...], task: Task) -> list[CleanPair]:
+    """Reads every pair below the roots; source 1 is reduced to luminance.
+
+    Raises DrfuseError where a pair differs in size or nothing is found.
+    """
+    pairs: list[CleanPair] = []
+    for root in roots:
+        for pair in find_pairs(root, task):
+            first, second = read_image(pair.source1), read_image(pair.source2)
+            if (first.height, first.width) != (second.height, second.width):
+                raise DrfuseError("the two sources differ in size", path=pair.source2)
+            grey = _eight_bits(first.pixels)
+            if first.colour:
+                grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY)
+            pairs.append(CleanPair(pair.name, grey, _eight_bits(second.pixels)))
+    if not pairs:
+        raise DrfuseError("no clean pairs found", path=", ".join(map(str, roots)))
+    return pairs
+
+
+def _turn(image: np.ndarray, quarter_turns: int, flip: bool) -> np.ndarray:
+    image = np.rot90(image, quarter_turns)
+    return image[:, ::-1] if flip else image
+
+
+def _cut(pair: CleanPair, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    height, width = pair.first.shape
+    grow = max(0, size - height), max(0, size - width)
+    first, second = pair.first, pair.second
+    if any(grow):
+        first, second = (
+            cv2.copyMakeBorder(image, 0, grow[0], 0, grow[1], cv2.BORDER_REFLECT)
+            for image in (first, second)
+        )
+        height, width = first.shape
+    top = rng.integers(0, height - size + 1)
+    left = rng.integers(0, width - size + 1)
+    window = slice(top, top + size), slice(left, left + size)
+    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
+    return _turn(first[window], turns, flip), _turn(second[window], turns, flip)
+
+
+def paint(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gives a grey crop plausible colours, so that chroma can be learned from grey data.
+
+    Chroma follows smoothed luminance through random curves and drifts slowly over the
+    crop: edges of colour lie on edges of brightness, as in photographs. ``luma``: ``H x W``
+    in 0..1; returns RGB ``H x W x 3`` in 0..1.
+    """
+    size = luma.shape[0]
+    smooth = cv2.GaussianBlur(luma, (0, 0), float(rng.uniform(0.6, 2.0)))
+    strength = float(rng.choice([0.01, 0.04, 0.1], p=[0.3, 0.4, 0.3]))
+    planes = []
+    for _ in range(2):
+        curve = rng.normal(0, strength, 7)
+        position = np.linspace(0, 1, 7)
+        drift = cv2.resize(
+            rng.normal(0, strength / 2, (4, 4)), (size, size), interpolation=cv2.INTER_CUBIC
+        )
+        planes.append(np.interp(smooth, position, curve) + drift)
+    painted: np.ndarray = np.clip(ycbcr_to_rgb(luma, planes[0], planes[1]), 0, 1)
+    return painted
+
+
+def draw_crops(
+    pairs: list[CleanPair], count: int, size: int, rng: np.random.Generator, *, colourise: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
+
+    float32 in 0..1. Grey second sources come back with equal channels, or half of them
+    painted where ``colourise`` is set.
+    """
+    firsts, seconds = [], []
+    for index in rng.integers(0, len(pairs), count):
+        first, second = _cut(pairs[index], size, rng)
+        colour = second.astype(np.float64) / 255
+        if colour.ndim == 2:
+            if colourise and rng.random() < 0.75:
+                colour = paint(colour, rng)
+            else:
+                colour = np.repeat(colour[..., None], 3, axis=2)
+        firsts.append(first.astype(np.float32)[None] / 255)
+        seconds.append(np.ascontiguousarray(colour.transpose(2, 0, 1)).astype(np.float32))
+    return np.stack(firsts), np.stack(seconds)

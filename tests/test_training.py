@@ -1,0 +1,206 @@
+"""Training in miniature: it learns, repeats, resumes exactly, and refuses what it cannot use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from drfuse_cli.errors import DrfuseError
+from drfuse_cli.imageio import Image, write_image
+from drfuse_cli.training import TrainOptions, TrainProgress, train
+from drfuse_cli.training.data import draw_crops, load_pairs, paint
+from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
+from drfuse_cli.training.loop import Trainer, learning_rate
+from drfuse_cli.training.losses import (
+    WEIGHTS,
+    fusion_loss,
+    gradient_loss,
+    intensity_loss,
+    structure_loss,
+)
+from drfuse_cli.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small pairs of stripes and blobs."""
+    root: Path = tmp_path_factory.mktemp("clean")
+    rng = np.random.default_rng(0)
+    for name in ("ir", "vis"):
+        (root / name).mkdir()
+        for k in range(3):
+            y, x = np.mgrid[:80, :90]
+            wave = 128 + 90 * np.sin(x / (3 + k)) * np.cos(y / rng.uniform(3, 6))
+            write_image(root / name / f"{k}.png", Image(wave.astype(np.uint8)))
+    return root
+
+
+def options(folder: Path, output: Path, **changes: object) -> TrainOptions:
+    fields: dict[str, object] = {
+        "data": (folder,),
+        "task": "ivif",
+        "output": output,
+        "steps": 4,
+        "batch_size": 2,
+        "crop": 32,
+        "width": 8,
+        "device": "cpu",
+        "checkpoint_every": 2,
+    }
+    return TrainOptions(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def quiet(_: TrainProgress) -> None:
+    pass
+
+
+def test_a_run_writes_weights_log_and_plot(folder: Path, tmp_path: Path) -> None:
+    told: list[TrainProgress] = []
+    run = options(folder, tmp_path / "w.safetensors", val=folder, val_every=2)
+    path = train(run, told.append)
+    loaded = load_weights(str(path), "ivif")
+    assert loaded.architecture["width"] == 8
+    rows = (tmp_path / "w" / "log.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 3
+    assert (tmp_path / "w" / "progress.png").stat().st_size > 1000
+    assert told[-1].step == 4
+    assert told[-1].eta_seconds == 0
+
+
+def test_a_run_repeats_and_a_resumed_run_is_the_same(folder: Path, tmp_path: Path) -> None:
+    whole = train(options(folder, tmp_path / "a.safetensors"), quiet)
+    again = train(options(folder, tmp_path / "b.safetensors"), quiet)
+    assert whole.read_bytes() == again.read_bytes()
+
+    class StopError(Exception):
+        pass
+
+    def interrupt(progress: TrainProgress) -> None:
+        if progress.step == 3:
+            raise StopError
+
+    cut = options(folder, tmp_path / "c.safetensors")
+    with pytest.raises(StopError):
+        train(cut, interrupt)
+    assert not cut.output.exists()
+    resumed = train(options(folder, tmp_path / "c.safetensors", resume=True), quiet)
+    assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_one_batch_can_be_learned(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", lr=3e-3)
+    trainer = Trainer(run, torch.device("cpu"), "fp32")
+    pairs = load_pairs(run.data, run.task)
+    losses = []
+    for _ in range(25):
+        trainer.step = 0  # the step decides the batch
+        losses.append(trainer.update(pairs, 0.1))
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_checkpoint_of_another_run_is_refused(folder: Path, tmp_path: Path) -> None:
+    train(options(folder, tmp_path / "w.safetensors", steps=2), quiet)
+    with pytest.raises(DrfuseError, match="does not fit"):
+        train(options(folder, tmp_path / "w.safetensors", width=16, resume=True), quiet)
+
+
+def test_a_run_that_diverges_stops_with_a_reason(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DrfuseError, match="diverged"):
+        train(options(folder, tmp_path / "w.safetensors", lr=1e30, steps=40), quiet)
+
+
+def test_pairs_of_unequal_size_are_refused(tmp_path: Path) -> None:
+    for name, width in (("ir", 40), ("vis", 41)):
+        (tmp_path / name).mkdir()
+        write_image(tmp_path / name / "x.png", Image(np.zeros((40, width), np.uint8)))
+    with pytest.raises(DrfuseError, match="differ in size"):
+        load_pairs((tmp_path,), "ivif")
+
+
+def test_draws_cover_the_stated_range() -> None:
+    rng = np.random.default_rng(0)
+    both = [d for _ in range(300) for d in draw("ivif", 8, rng)]
+    noise = torch.cat([d.noise_std for d in both])
+    sigma = torch.cat([d.sigma for d in both])
+    assert noise.max() <= 25
+    assert noise.max() > 24
+    assert 2.9 < sigma.max() <= 3
+    assert {d.scale for d in both} == {1, 2, 4}
+    assert {d.border for d in both} == {"reflect", "real", "zero"}
+    clean = ((noise == 0) & (sigma == 0)).float().mean()
+    assert 0.1 < clean < 0.3
+
+
+@pytest.mark.parametrize("border", ["reflect", "real", "zero"])
+def test_degraded_batches_have_the_noise_they_state(border: str) -> None:
+    from dataclasses import replace
+
+    rng = np.random.default_rng(3)
+    grey = torch.full((4, 1, 64 + 2 * MARGIN, 64 + 2 * MARGIN), 0.5)
+    first, second = draw("ivif", 4, rng)
+    noise = torch.full((4,), 12.0)
+    draws = tuple(
+        replace(d, noise_std=noise, sigma=torch.zeros(4), scale=1, border=border)
+        for d in (first, second)
+    )
+    inputs, clean = degrade(grey, grey.expand(-1, 3, -1, -1), draws, rng, torch.device("cpu"))  # type: ignore[arg-type]
+    seen = inputs.observations[0]
+    assert 255 * (seen.y - clean[:, :1]).std() == pytest.approx(12, rel=0.05)
+    assert 255 * seen.noise_var.sqrt().mean() == pytest.approx(12, rel=0.2)
+
+
+def test_untouched_sources_are_exact() -> None:
+    from dataclasses import replace
+
+    rng = np.random.default_rng(1)
+    rgb = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    rgb = (rgb * 255).round() / 255
+    none = torch.zeros(2)
+    draws = tuple(
+        replace(d, noise_std=none, sigma=none, scale=1, border="reflect")
+        for d in draw("ivif", 2, rng)
+    )
+    inputs, clean = degrade(rgb[:, :1], rgb, draws, rng, torch.device("cpu"))  # type: ignore[arg-type]
+    assert (inputs.observed - clean).abs().max() < 1e-5
+    assert (inputs.lifted - clean).abs().max() < 1e-3
+
+
+def test_painted_crops_keep_their_brightness() -> None:
+    rng = np.random.default_rng(0)
+    luma = 0.3 + 0.4 * rng.random((48, 48))
+    rgb = torch.from_numpy(paint(luma, rng).transpose(2, 0, 1))[None]
+    ycbcr = to_ycbcr(rgb)
+    assert np.abs(ycbcr[0, 0].numpy() - luma).mean() < 0.02
+    assert ycbcr[0, 1:].abs().max() > 0.005
+
+
+def test_crops_of_images_smaller_than_the_crop(folder: Path) -> None:
+    first, second = draw_crops(
+        load_pairs((folder,), "ivif"), 2, 128, np.random.default_rng(0), colourise=True
+    )
+    assert first.shape == (2, 1, 128, 128)
+    assert second.shape == (2, 3, 128, 128)
+
+
+def test_losses_are_zero_where_they_should_be_and_prefer_the_right_image() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x1, x2 = torch.rand(2, 1, 1, 48, 48, generator=generator)
+    assert intensity_loss(torch.maximum(x1, x2), x1, x2) == 0
+    assert gradient_loss(x1, x1, torch.zeros_like(x1)) == 0
+    assert structure_loss(x1, x1, x1).abs() < 1e-5
+    flat = torch.full_like(x1, 0.5)
+    assert structure_loss(x1, x1, flat) < structure_loss((x1 + flat) / 2, x1, flat)
+    assert gradient_loss(1 - x1, x1, flat) > gradient_loss(flat, x1, flat)
+    weights = WEIGHTS["ivif"]
+    assert fusion_loss(x1, x1, x1, weights) < fusion_loss(flat, x1, x1, weights)
+
+
+def test_the_learning_rate_warms_up_and_falls() -> None:
+    rates = [learning_rate(1.0, p) for p in (0.0, 0.02, 0.5, 1.0)]
+    assert rates[0] < 0.1
+    assert rates[1] == pytest.approx(1)
+    assert 0.4 < rates[2] < 0.6
+    assert rates[3] == pytest.approx(0.01)
