@@ -12,7 +12,7 @@ import torch
 from drfuse_cli.config import Degradation, PresetName, Task, preset
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, read_image
-from drfuse_cli.operators import build_operator
+from drfuse_cli.operators.build import build_operator
 from drfuse_cli.operators.simulate import degrade_image, generator
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

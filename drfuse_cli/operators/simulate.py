@@ -26,7 +26,7 @@ def generator(seed: int, name: str, source: str) -> np.random.Generator:
     Seeded with the SHA-256 of ``seed:name:source`` as a big-endian integer; `name` is the
     file name without extension, `source` the folder's role: ir, vis, mri, pet...
     """
-    digest = hashlib.sha256(f"{seed}:{name}:{source}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}:{name}:{source}".encode("utf-8", "surrogateescape")).digest()
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
