@@ -1,0 +1,207 @@
+"""Options that several commands share: declared once, worded once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from drfuse_cli.config import Correction, Task
+from drfuse_cli.degradations import Mode
+from drfuse_cli.errors import DrfuseError
+
+Method = Literal["drfusion", "recofuse"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DEGRADATION = "Degradation"
+_METHOD = "Method"
+_EXTRA = "Extra output"
+
+TaskOption = Annotated[
+    Task,
+    typer.Option(
+        "--task",
+        help="What the sources are. ivif: infrared, visible; medical: MRI or CT, then PET or "
+        "SPECT (or MRI beside CT); multifocus: near, far.",
+    ),
+]
+
+# ---- degradation ----------------------------------------------------------------------------
+
+DegradeOption = Annotated[
+    Mode,
+    typer.Option(
+        "--degrade",
+        help="What the files went through: auto measures the noise and takes the scale from "
+        "the sizes; the others are the published presets.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+ApplyOption = Annotated[
+    Mode,
+    typer.Option(
+        "--degrade",
+        help="The published preset to apply; auto applies only what the other flags say.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+NoiseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--noise-std",
+        metavar="S[,S2]",
+        help="Standard deviation of the noise as it stands in the file, in grey levels (0..255).",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+BlurOption = Annotated[
+    str | None,
+    typer.Option(
+        "--blur-sigma",
+        metavar="B[,B2]",
+        help="Sigma of a Gaussian blur, in pixels of the fused image.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+PsfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--psf",
+        metavar="FILE[,FILE2]",
+        help="Any point-spread function instead of a Gaussian: .npy or a grey image of odd "
+        "size; 'none' for one source.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sr-scale",
+        metavar="N[,N2]",
+        help="How many times smaller the source is than the fused image.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+
+# ---- method ---------------------------------------------------------------------------------
+
+MethodOption = Annotated[
+    Method, typer.Option("--method", help="Fusion method.", rich_help_panel=_METHOD)
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="NAME|FILE|hf://...",
+        help="A bundled name, a .safetensors file, or hf://owner/repo@rev/file; by default "
+        "the bundled weights of the task.",
+        rich_help_panel=_METHOD,
+    ),
+]
+StepsOption = Annotated[
+    int, typer.Option("--steps", min=1, max=100, help="Sampling steps.", rich_help_panel=_METHOD)
+]
+NoCorrectionOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-correction",
+        help="Do not hold the result to the observations after each step.",
+        rich_help_panel=_METHOD,
+    ),
+]
+CorrectionOption = Annotated[
+    Correction | None, typer.Option("--correction", help="Parts of the correction.", hidden=True)
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute."),
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", help="Arithmetic of the network."),
+]
+TileOption = Annotated[
+    str,
+    typer.Option(
+        "--tile",
+        metavar="auto|N|0",
+        help="Pixels per side that the network sees at once: less memory; 0 never tiles.",
+        rich_help_panel=_METHOD,
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Processor threads; all by default.")
+]
+
+# ---- output ---------------------------------------------------------------------------------
+
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that exist already.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+SaveSourcesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--save-sources",
+        metavar="DIR",
+        help="Also write the two restored sources, source1.png and source2.png.",
+        rich_help_panel=_EXTRA,
+    ),
+]
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="DIR",
+        help="Also write the weight map, the state after every step, and the residuals.",
+        rich_help_panel=_EXTRA,
+    ),
+]
+NoSidecarOption = Annotated[
+    bool,
+    typer.Option("--no-sidecar", help="Do not write OUT.json.", rich_help_panel=_EXTRA),
+]
+
+# ---- parsing --------------------------------------------------------------------------------
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def parse_device(text: str) -> str:
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; raises ``DrfuseError`` otherwise."""
+    kind, _, number = text.partition(":")
+    if kind not in _DEVICES or ("" if kind != "cuda" else number) != number:
+        raise _bad_value("--device", text, f"Use one of {', '.join(_DEVICES)}.")
+    if ":" in text and not (number.isascii() and number.isdecimal()):
+        raise _bad_value("--device", text, "Number a GPU like cuda:0.")
+    return text
+
+
+def parse_tile(text: str) -> int | None:
+    """The tile edge; ``None`` for ``auto``. Raises ``DrfuseError`` for anything else."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise _bad_value("--tile", text, "Use auto, 0, or a number of pixels such as 512.")
+    return int(text)
+
+
+def parse_correction(no_correction: bool, mode: Correction | None) -> Correction:
+    """The correction that both flags ask for; raises ``DrfuseError`` where they disagree."""
+    if no_correction and mode not in (None, "none"):
+        raise DrfuseError(
+            f"--no-correction and --correction {mode} contradict each other", hint="Give one."
+        )
+    return "none" if no_correction else mode or "joint"
+
+
+def check_method(method: Method) -> None:
+    if method != "drfusion":
+        raise DrfuseError(
+            f"--method {method} is not available yet", hint="Use --method drfusion, the default."
+        )
+
+
+def _bad_value(flag: str, text: str, hint: str) -> DrfuseError:
+    return DrfuseError(f"{flag} is {text!r}", hint=hint)

@@ -1,0 +1,116 @@
+"""``drfuse train``: from folders of clean pairs to a ``.safetensors`` file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drfuse_cli.cli import console, options
+from drfuse_cli.cli.outputs import check_outputs
+from drfuse_cli.config import Correction
+from drfuse_cli.errors import DrfuseError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from drfuse_cli.training import TrainProgress
+
+Data = Annotated[list[Path], typer.Argument(metavar="DATA", help="Folders of clean pairs.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT.safetensors", help="The trained weights.")
+]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Crops per step.")]
+Crop = Annotated[int, typer.Option("--crop", min=32, help="Edge of a crop in pixels.")]
+LearningRate = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
+Width = Annotated[int, typer.Option("--width", min=8, help="Channels of the network.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
+Val = Annotated[
+    Path | None, typer.Option("--val", metavar="DIR", help="Clean pairs to measure on.")
+]
+ValEvery = Annotated[int, typer.Option("--val-every", min=1, help="Steps between measurements.")]
+CheckpointEvery = Annotated[
+    int, typer.Option("--checkpoint-every", min=1, help="Steps between checkpoints.")
+]
+RunDir = Annotated[
+    Path | None,
+    typer.Option("--run-dir", metavar="DIR", help="Checkpoints and logs; beside OUT by default."),
+]
+TrainCorrection = Annotated[
+    Correction, typer.Option("--correction", help="Parts of the correction to train with.")
+]
+
+
+def train(
+    data: Data,
+    output: Output,
+    task: options.TaskOption = "ivif",
+    steps: Steps = 20000,
+    minutes: Minutes = None,
+    batch_size: BatchSize = 8,
+    crop: Crop = 128,
+    lr: LearningRate = 1e-3,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = "auto",
+    width: Width = 32,
+    resume: Resume = False,
+    val: Val = None,
+    val_every: ValEvery = 1000,
+    checkpoint_every: CheckpointEvery = 500,
+    run_dir: RunDir = None,
+    correction: TrainCorrection = "joint",
+    threads: options.ThreadsOption = None,
+    overwrite: options.OverwriteOption = False,
+) -> None:
+    """Train one set of weights for every degradation of a task.
+
+    Example: drfuse train pairs/ -o mine.safetensors --val pairs-val/ --minutes 60
+    """
+    if output.suffix.lower() != ".safetensors":
+        raise DrfuseError("does not end in .safetensors", hint="Rename it.", path=output)
+    check_outputs([output], [], overwrite=overwrite or resume)
+    from drfuse_cli.training import TrainOptions
+    from drfuse_cli.training import train as run
+
+    chosen = TrainOptions(
+        data=tuple(data), task=task, output=output, steps=steps, minutes=minutes,
+        batch_size=batch_size, crop=crop, lr=lr, seed=seed, device=options.parse_device(device),
+        precision=precision, width=width, resume=resume, val=val, val_every=val_every,
+        checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction,
+    )  # fmt: skip
+    _use_threads(threads)
+    with console.progress(counted=False) as bar:
+        run(chosen, _reporter(bar))
+    console.result(str(output))
+
+
+def _use_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _reporter(bar: Progress) -> Callable[[TrainProgress], None]:
+    """A bar on a terminal, a line for every message anywhere."""
+    task = bar.add_task("starting", total=1.0)
+
+    def report(progress: TrainProgress) -> None:
+        spent, left = progress.seconds, progress.eta_seconds
+        if not math.isnan(left):  # not a number until the first step is done
+            done = spent / max(spent + left, 1e-9)
+            text = f"step {progress.step}, loss {progress.loss:.4f}, {console.duration(left)} left"
+            bar.update(task, completed=done, description=text)
+        if progress.message:
+            times = f"{console.duration(spent)}, {console.duration(left)} left"
+            console.note(f"{progress.message} ({times})", bar)
+
+    return report
