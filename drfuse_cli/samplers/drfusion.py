@@ -56,9 +56,8 @@ def sample(
         e = (X - signal * (X_bar + change)) / noise
         X_hat = (X - noise * e) / signal  # (16)
         X_bar = correct(X_hat, m, inputs, time)  # (17), (19)
-        if t == 1:
-            X = X_bar  # (18) with alpha_bar[0] = 1
-        else:
+        X = X_bar  # (18) with alpha_bar[0] = 1
+        if t > 1:
             X = alpha_bar[t - 1].sqrt() * X_bar + (1 - alpha_bar[t - 1]).sqrt() * e  # (18)
         if callback is not None:
             callback(t, X_bar, m)
