@@ -47,7 +47,7 @@ class GeneralOperator(Operator):
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
-        iterations: int = 4,
+        iterations: int = 8,
     ) -> None:
         if shape[0] % scale or shape[1] % scale:
             raise ValueError(f"scale {scale} does not divide {shape[1]}x{shape[0]}")

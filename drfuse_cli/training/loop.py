@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 import time
 from collections.abc import Callable
@@ -115,9 +114,9 @@ class Trainer:
             inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
         )
         weights = WEIGHTS[o.task]
-        restoration = restoration_loss(state, clean)
+        restoration = restoration_loss(state, clean, inputs.lifted)
         for earlier in estimates[:-1]:
-            restoration = restoration + 0.2 * restoration_loss(earlier, clean)
+            restoration = restoration + 0.2 * restoration_loss(earlier, clean, inputs.lifted)
         fused = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], weights)
         return fused + weights.restoration * restoration
 
@@ -231,7 +230,7 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
     on_progress(TrainProgress(trainer.step, options.steps, math.nan, 0.0, math.nan, say))
     _run(options, trainer, pairs, validation, checkpoint, on_progress)
     tensors = {name: t.cpu().contiguous() for name, t in trainer.average.state_dict().items()}
-    extra = {"training": json.dumps({**_record(options), "steps_done": trainer.step})}
+    extra = {"training": {**_record(options), "steps_done": trainer.step}}
     save_weights(options.output, tensors, trainer.model.arch.as_dict(), options.task, extra=extra)
     return options.output
 

@@ -1,0 +1,77 @@
+"""Put a trained weight file into weights/ and write its line of the manifest.
+
+    python tools/bundle_weights.py RUN.safetensors --name ivif-small --data "..." \
+        --licence "..." --command "drfuse train ..." --scores scores.json
+
+``--scores`` is the document that ``bench/quality/run.py --json`` writes for these weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from drfuse_cli.weights import describe, load_weights
+from drfuse_cli.weights_file import SCHEMA
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+COLUMNS = ("Q_MI", "Q_NCIE", "Q_G", "Q_P", "Q_CB", "Q_W", "restored1", "restored2")
+
+
+def validation(scores: Path) -> dict[str, Any]:
+    """Mean scores by preset, from the quality bench's document."""
+    presets = json.loads(scores.read_text())["presets"]
+    return {
+        name: {column: round(result["mean"][column], 4) for column in COLUMNS}
+        for name, result in presets.items()
+    }
+
+
+def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
+    """The manifest's line for a weight file that lies in weights/ already."""
+    loaded = load_weights(str(file), options.task)
+    metadata = describe(str(file))
+    return {
+        "name": options.name,
+        "file": file.name,
+        "sha256": loaded.sha256,
+        "task": loaded.task,
+        "method": loaded.method,
+        "default": True,
+        "architecture": loaded.architecture,
+        "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
+        "licence": options.licence,
+        "training": {
+            "data": options.data,
+            "command": options.command,
+            **metadata.get("training", {}),
+        },
+        "validation": validation(options.scores) if options.scores else {},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--task", default="ivif")
+    parser.add_argument("--data", required=True, help="what it was trained on, in words")
+    parser.add_argument("--licence", required=True)
+    parser.add_argument("--command", required=True, help="the training command, without paths")
+    parser.add_argument("--scores", type=Path)
+    options = parser.parse_args()
+    target = WEIGHTS / f"{options.name}.safetensors"
+    if options.file.resolve() != target:
+        shutil.copyfile(options.file, target)
+    manifest = WEIGHTS / "manifest.json"
+    rows = json.loads(manifest.read_text())["weights"] if manifest.is_file() else []
+    rows = [row for row in rows if row["name"] != options.name] + [entry(options, target)]
+    rows.sort(key=lambda row: str(row["name"]))
+    manifest.write_text(json.dumps({"schema": SCHEMA, "weights": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
