@@ -482,7 +482,7 @@ def test_few_iterations_already_bring_most_of_the_correction() -> None:
     x, y = (torch.from_numpy(rng.random((1, 1, 32, 40))) for _ in range(2))
     noise = torch.full((1, 1, 1, 1), (8 / 255) ** 2, dtype=torch.float64)
     few, many = (
-        GeneralOperator(long_motion(), (32, 40), dtype=torch.float64, iterations=n) for n in (4, 99)
+        GeneralOperator(long_motion(), (32, 40), dtype=torch.float64, iterations=n) for n in (8, 99)
     )
     assert few.iterations == GeneralOperator(MOTION, (4, 4)).iterations
     variance = torch.from_numpy(power_law(few.frequency.numpy()))

@@ -16,7 +16,7 @@ OBSERVED = 4
 """Channels seen of the inputs: source 1, source 2, Cb, Cr."""
 
 CONDITION = 9
-"""Numbers that describe the degradations (see `samplers.drfusion.condition`)."""
+"""Numbers that describe the degradations (see `samplers.observation.describe`)."""
 
 
 MULTIPLE = 8
