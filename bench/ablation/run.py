@@ -35,7 +35,7 @@ def train(options: argparse.Namespace, correction: str) -> Path:
             *(sys.executable, "-m", "drfuse_cli", "train", *map(str, options.train)),
             *("--task", options.task, "-o", str(weights), "--steps", str(options.steps)),
             *("--crop", str(options.crop), "--batch-size", str(options.batch_size)),
-            *("--seed", "0", "--correction", correction),
+            *("--width", str(options.width), "--seed", "0", "--correction", correction),
         ]
         subprocess.run(command, check=True)
     return weights
@@ -74,6 +74,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--weights", help="weights for the table of steps")
