@@ -47,6 +47,7 @@ def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
         "training": {
             "data": options.data,
             "command": options.command,
+            "notes": options.notes,
             **metadata.get("training", {}),
         },
         "validation": validation(options.scores) if options.scores else {},
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="what it was trained on, in words")
     parser.add_argument("--licence", required=True)
     parser.add_argument("--command", required=True, help="the training command, without paths")
+    parser.add_argument("--notes", default="", help="what the command does not say")
     parser.add_argument("--scores", type=Path)
     options = parser.parse_args()
     target = WEIGHTS / f"{options.name}.safetensors"

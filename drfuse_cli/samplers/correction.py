@@ -19,6 +19,15 @@ def join(x1: Tensor, x2: Tensor, f: Tensor, chroma: Tensor) -> Tensor:
     return torch.cat((x1, x2, f, chroma), dim=1)
 
 
+def error_variance(frequency: Tensor, level: Tensor, slope: Tensor) -> Tensor:
+    """Power-law spectrum of the estimate's error over cycles per pixel, in image units squared.
+
+    ``level`` is its logarithm in squared grey levels at 0.1 cycles per pixel.
+    """
+    octaves = torch.log(frequency.clamp_min(_LOWEST) / _REFERENCE)
+    return _GREY_LEVEL**2 * torch.exp(level - slope * octaves)
+
+
 class JointCorrection(nn.Module):
     """Proximal correction with learned trust per step, source and degradation.
 
@@ -62,8 +71,7 @@ class JointCorrection(nn.Module):
 
     @staticmethod
     def _data_term(x: Tensor, seen: Observation, level: Tensor, slope: Tensor) -> Tensor:
-        octaves = torch.log(seen.operator.frequency.clamp_min(_LOWEST) / _REFERENCE)
-        variance = _GREY_LEVEL**2 * torch.exp(level - slope * octaves)
+        variance = error_variance(seen.operator.frequency, level, slope)
         return seen.operator.prox(x, seen.y, variance, seen.noise_var)
 
 
