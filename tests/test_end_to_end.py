@@ -23,7 +23,7 @@ from drfuse_cli.weights import list_weights, load_weights
 Both = tuple[Image, Image]
 Degradations = tuple[Degradation, Degradation]
 SCENES: dict[Task, tuple[str, int, int]] = {
-    "ivif": ("street-day", 320, 240),
+    "ivif": ("street-day", 640, 480),
     "medical": ("mri-pet", 192, 192),
 }
 
@@ -68,7 +68,8 @@ def test_restored_sources_beat_the_input_and_the_closed_form(task: Task, name: P
         gains_over_input.append(made - psnr(enlarged(given[i], clean[i]), truth))
         gains_over_lift.append(made - psnr(luma8(lifted), truth))
     assert min(gains_over_input) > 0.5
-    assert np.mean(gains_over_lift) > 0.2
+    assert min(gains_over_lift) > 0
+    assert np.mean(gains_over_lift) > 0.15
 
 
 @pytest.mark.parametrize("name", ["noise", "composite"])
