@@ -12,7 +12,7 @@ import argparse
 
 import torch
 
-from drfuse_cli.colour import CB_NOISE_GAIN, CR_NOISE_GAIN, LUMA_NOISE_GAIN
+from drfuse_cli.colour import CHROMA_NOISE_GAIN, LUMA_NOISE_GAIN
 from drfuse_cli.config import Degradation, preset
 from drfuse_cli.model import DRFusion
 from drfuse_cli.operators.kernels import gaussian_response
@@ -50,7 +50,7 @@ def main() -> None:
             torch.tensor([noise]),
             torch.tensor([[first.blur_sigma, second.blur_sigma]]),
             torch.tensor([[float(first.sr_scale), float(second.sr_scale)]]),
-            torch.tensor([second.noise_std * (CB_NOISE_GAIN + CR_NOISE_GAIN) / 2]),
+            torch.tensor([second.noise_std * CHROMA_NOISE_GAIN]),
             torch.tensor([2]),
         )
         for t in (3, 2, 1):

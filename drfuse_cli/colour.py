@@ -18,6 +18,7 @@ YCBCR_TO_RGB = np.linalg.inv(RGB_TO_YCBCR)
 
 # Standard deviation of Y, Cb and Cr for independent noise of standard deviation 1 in R, G, B.
 LUMA_NOISE_GAIN, CB_NOISE_GAIN, CR_NOISE_GAIN = np.linalg.norm(RGB_TO_YCBCR, axis=1).tolist()
+CHROMA_NOISE_GAIN = (CB_NOISE_GAIN + CR_NOISE_GAIN) / 2
 
 
 def rgb_to_ycbcr(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drfuse_cli.colour import CB_NOISE_GAIN, CR_NOISE_GAIN, LUMA_NOISE_GAIN, join, split
+from drfuse_cli.colour import CHROMA_NOISE_GAIN, LUMA_NOISE_GAIN, join, split
 from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.imageio import Image
@@ -93,7 +93,7 @@ class _Planes:
 
     @property
     def chroma_noise(self) -> float:
-        return float(self.degradation.noise_std) * (CB_NOISE_GAIN + CR_NOISE_GAIN) / 2
+        return self.degradation.noise_std * CHROMA_NOISE_GAIN
 
 
 def _planes(image: Image, degradation: Degradation, grid: Grid) -> _Planes:
@@ -174,8 +174,7 @@ class Engine:
         ]
 
         def seen(index: int, planes: np.ndarray, std: float, channels: slice) -> Observation:
-            d = sources[index].degradation
-            untouched = torch.tensor([d.noise_std == 0 and d.sr_scale == 1 and d.blur_free])
+            untouched = torch.tensor([sources[index].degradation.is_clean])
             variance = noise_variance(torch.tensor([std]), untouched).to(self.device)
             y = torch.from_numpy(np.ascontiguousarray(planes, np.float32)).to(self.device)
             return Observation(operators[index], y[None], variance, channels)

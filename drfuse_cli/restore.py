@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from drfuse_cli.colour import CB_NOISE_GAIN, CR_NOISE_GAIN, LUMA_NOISE_GAIN, join, split
+from drfuse_cli.colour import CHROMA_NOISE_GAIN, LUMA_NOISE_GAIN, join, split
 from drfuse_cli.config import Degradation
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.build import build_operator
@@ -30,5 +30,5 @@ def lift_image(image: Image, degradation: Degradation, shape: tuple[int, int]) -
     noise = degradation.noise_std
     if chroma is None:
         return join(enlarge(luma[None], noise)[0], None, image.bits)
-    restored = enlarge(chroma, noise * (CB_NOISE_GAIN + CR_NOISE_GAIN) / 2)
+    restored = enlarge(chroma, noise * CHROMA_NOISE_GAIN)
     return join(enlarge(luma[None], noise * LUMA_NOISE_GAIN)[0], restored, image.bits)

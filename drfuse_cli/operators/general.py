@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -65,7 +67,7 @@ class GeneralOperator(Operator):
         self.transfer = transfer.to(dtype=complex_dtype, device=device)
         self.dtype, self.device = dtype, torch.device(device)
 
-    @property
+    @cached_property
     def frequency(self) -> Tensor:
         rows = torch.fft.fftfreq(self._canvas[0], dtype=torch.float64)
         columns = torch.fft.rfftfreq(self._canvas[1], dtype=torch.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class MirrorOperator(Operator):
         self.shape = (height, width)
         self.out_shape = (height // scale, width // scale)
 
-    @property
+    @cached_property
     def frequency(self) -> Tensor:
         rows, columns = (torch.arange(n, dtype=torch.float64) / (2 * n) for n in self.shape)
         return torch.hypot(rows[:, None], columns[None, :]).to(self.response)

@@ -103,7 +103,6 @@ class PaperCorrection:
     def __call__(self, X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor) -> Tensor:
         t = round(float(time[0, 0] / time[0, 1]))
         X_bar, full = X_hat.clone(), X_hat.clone()
-        strength = X_hat.new_ones(len(X_hat), 1, 1, 1)
         for seen in inputs.observations:
             blurred = bool((seen.operator.gram(1.0) < 0.9 / seen.operator.scale**2).any())
             regular = torch.full_like(seen.noise_var, self.WIENER if blurred else 1e-6)
@@ -111,6 +110,8 @@ class PaperCorrection:
             full[:, seen.channels] = seen.operator.prox(x, seen.y, 1.0, regular)
             strength = self._strength(t, seen.noise_var.sqrt())[:, :1]
             X_bar[:, seen.channels] = x + strength * (full[:, seen.channels] - x)
+        # One lambda for the f row: that of source 2, not of the chroma that comes last.
+        strength = self._strength(t, inputs.observations[1].noise_var.sqrt())
         f, x1, x2 = X_hat[:, FUSED], full[:, SOURCE1], full[:, SOURCE2]
         X_bar[:, FUSED] = f + strength * (m * x1 + (1 - m) * x2 - f)
         return X_bar

@@ -97,8 +97,8 @@ def draw_crops(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
 
-    float32 in 0..1. Grey second sources come back with equal channels, or half of them
-    painted where ``colourise`` is set.
+    float32 in 0..1. Grey second sources come back with equal channels, or three in
+    four painted where ``colourise`` is set.
     """
     firsts, seconds = [], []
     for index in rng.integers(0, len(pairs), count):

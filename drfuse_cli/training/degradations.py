@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drfuse_cli.colour import RGB_TO_YCBCR
+from drfuse_cli.colour import CHROMA_NOISE_GAIN, LUMA_NOISE_GAIN, RGB_TO_YCBCR
 from drfuse_cli.config import PresetName, Task, preset
 from drfuse_cli.operators.build import gaussian_operator
 from drfuse_cli.operators.operator import Operator
@@ -148,11 +148,10 @@ def degrade(
     file2 = _observe(rgb, draws[1], generator)
     file2 = torch.where(colour[:, None, None, None], file2, file2[:, :1])
     y2 = to_ycbcr(file2)
-    gains = torch.from_numpy(np.linalg.norm(RGB_TO_YCBCR, axis=1)).float()
     noise = [_stated(d.noise_std, 0.08, rng) for d in draws]
     sigma = [_stated(d.sigma, 0.03, rng) for d in draws]
-    luma_noise = noise[1] * torch.where(colour, gains[0], torch.ones(()))
-    chroma_noise = noise[1] * torch.where(colour, gains[1:].mean(), torch.zeros(()))
+    luma_noise = noise[1] * torch.where(colour, LUMA_NOISE_GAIN, 1.0)
+    chroma_noise = noise[1] * torch.where(colour, CHROMA_NOISE_GAIN, 0.0)
     operators: list[Operator] = [
         gaussian_operator(s, shape, d.scale, device=device)
         for s, d in zip(sigma, draws, strict=True)
