@@ -69,10 +69,21 @@ def build_network(architecture: dict[str, Any]) -> DRFusion:
             code=ExitCode.WEIGHTS,
         )
     fields = {**known, **architecture}
-    depths = fields["depths"] if isinstance(fields["depths"], (list, tuple)) else ()
-    sizes = [fields["width"], *depths, fields["step_blocks"], fields["embedding"], fields["steps"]]
-    if len(depths) != 3 or not all(type(n) is int and 0 < n <= 2048 for n in sizes):
-        raise DrfuseError(
-            "the weights describe an architecture with impossible sizes", code=ExitCode.WEIGHTS
-        )
-    return DRFusion(Architecture(**{**fields, "depths": tuple(fields["depths"])}))
+    if not all(isinstance(fields[name], (list, tuple)) for name in ("widths", "depths")):
+        raise _impossible()
+    fields |= {name: tuple(fields[name]) for name in ("widths", "depths")}
+    numbers = [*fields["widths"], *fields["depths"]]
+    numbers += [fields[name] for name in ("step_blocks", "embedding", "steps")]
+    if len(numbers) != 9 or len(fields["depths"]) != 3 or not all(map(_is_size, numbers)):
+        raise _impossible()
+    return DRFusion(Architecture(**fields))
+
+
+def _is_size(number: object) -> bool:
+    return type(number) is int and 0 < number <= 2048
+
+
+def _impossible() -> DrfuseError:
+    return DrfuseError(
+        "the weights describe an architecture with impossible sizes", code=ExitCode.WEIGHTS
+    )

@@ -27,7 +27,9 @@ def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of bundled weights: a small real network and its manifest."""
     folder = tmp_path_factory.mktemp("bundle")
-    architecture = Architecture(width=8, depths=(1, 1, 1), step_blocks=1, embedding=8).as_dict()
+    architecture = Architecture(
+        widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=8
+    ).as_dict()
     network = build_network(architecture)
     path = folder / "small.safetensors"
     sha256 = weights.save_weights(path, network.state_dict(), architecture, "ivif")

@@ -24,7 +24,7 @@ CLEAN = Degradation()
 def weights(tmp_path_factory: pytest.TempPathFactory) -> LoadedWeights:
     """A small network with random heads, so that it does change its inputs."""
     torch.manual_seed(0)
-    architecture = Architecture(width=8, depths=(1, 1, 1), step_blocks=1).as_dict()
+    architecture = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1).as_dict()
     model = build_network(architecture)
     torch.nn.init.normal_(model.network.noise_head.weight, std=0.002)
     torch.nn.init.normal_(model.network.weight_head.weight, std=0.5)

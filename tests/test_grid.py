@@ -42,13 +42,9 @@ def test_the_output_has_the_size_of_the_finer_source(
     assert Grid.of(sizes[::-1], scales[::-1]) == Grid(shape, canvas)
 
 
-@pytest.mark.parametrize(
-    "scales", list(itertools.combinations_with_replacement((1, 2, 3, 4), 2))
-)
+@pytest.mark.parametrize("scales", list(itertools.combinations_with_replacement((1, 2, 3, 4), 2)))
 @pytest.mark.parametrize("round_up", [False, True])
-def test_every_small_size_fits_whatever_the_scales(
-    scales: tuple[int, int], round_up: bool
-) -> None:
+def test_every_small_size_fits_whatever_the_scales(scales: tuple[int, int], round_up: bool) -> None:
     for fine, other in itertools.product(range(1, 14), (1, 2, 5, 11)):
         first = (fine, other)
         scene = [n * scales[0] for n in first]

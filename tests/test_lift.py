@@ -184,9 +184,7 @@ def test_images_and_channels_are_lifted_on_their_own(name: str) -> None:
     together = lift(operator, y, noise)
     for image, channel in ((0, 0), (1, 1), (2, 0)):
         alone = lift(operator, y[image, channel][None, None], noise[image][None])
-        torch.testing.assert_close(
-            together[image, channel], alone[0, 0], rtol=0, atol=1e-9
-        )
+        torch.testing.assert_close(together[image, channel], alone[0, 0], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1, 4])

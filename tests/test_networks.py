@@ -21,7 +21,7 @@ from drfuse_cli.networks.fusion_net import (
 from drfuse_cli.networks.precision import MixedNetwork, choose_precision
 from drfuse_cli.networks.tiled import TiledNetwork
 
-SMALL = Architecture(width=8, depths=(1, 1, 1), step_blocks=1, embedding=16)
+SMALL = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=16)
 
 
 def randomised(arch: Architecture, seed: int = 0) -> FusionNet:
@@ -30,9 +30,9 @@ def randomised(arch: Architecture, seed: int = 0) -> FusionNet:
     network = FusionNet(arch)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if "conv2.weight" in name:
-                parameter.mul_(5)
-            elif "head" in name or not parameter.any():
+            if name.endswith("_head.weight"):
+                parameter.copy_(torch.randn(parameter.shape) * 0.01)
+            elif not parameter.any():
                 parameter.copy_(torch.randn(parameter.shape) * 0.1)
     return network.eval()
 
@@ -196,9 +196,10 @@ def test_the_processor_runs_in_single_precision_unless_asked() -> None:
 
 
 def test_a_network_is_rebuilt_from_its_description() -> None:
-    arch = Architecture(width=16, depths=(1, 2, 3), step_blocks=3, embedding=24, steps=4)
+    arch = Architecture(widths=(16, 20, 24), depths=(1, 2, 3), step_blocks=3, embedding=24, steps=4)
     described = arch.as_dict()
     assert described["depths"] == [1, 2, 3]
+    assert described["widths"] == [16, 20, 24]
     model = build_network(described)
     assert model.arch == arch
     assert len(model.schedule.logits) == 4
@@ -209,7 +210,8 @@ def test_a_network_is_rebuilt_from_its_description() -> None:
 
 
 def test_a_description_may_leave_out_what_is_usual() -> None:
-    assert build_network({"kind": "drfusion", "width": 8}).arch == Architecture(width=8)
+    described = {"kind": "drfusion", "widths": [8, 12, 16]}
+    assert build_network(described).arch == Architecture.of_width(8)
 
 
 @pytest.mark.parametrize(
@@ -219,13 +221,13 @@ def test_a_description_may_leave_out_what_is_usual() -> None:
         ({"kind": "unet"}, "kind 'unet'"),
         ({"kind": ["drfusion"]}, "kind"),
         ({"kind": "drfusion", "heads": 4}, "fields ['heads']"),
-        ({"kind": "drfusion", "width": 0}, "impossible sizes"),
-        ({"kind": "drfusion", "width": -32}, "impossible sizes"),
-        ({"kind": "drfusion", "width": 10**9}, "impossible sizes"),
-        ({"kind": "drfusion", "width": 32.0}, "impossible sizes"),
-        ({"kind": "drfusion", "width": "32"}, "impossible sizes"),
-        ({"kind": "drfusion", "width": True}, "impossible sizes"),
-        ({"kind": "drfusion", "width": None}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": [0, 12, 16]}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": [-32, 48, 64]}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": [10**9] * 3}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": [32.0, 48, 64]}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": "325"}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": [True, 12, 16]}, "impossible sizes"),
+        ({"kind": "drfusion", "widths": None}, "impossible sizes"),
         ({"kind": "drfusion", "embedding": 0}, "impossible sizes"),
         ({"kind": "drfusion", "step_blocks": 4096}, "impossible sizes"),
         ({"kind": "drfusion", "steps": 0}, "impossible sizes"),

@@ -147,12 +147,8 @@ def symmetric(name: str, psf: np.ndarray, shape: Shape, scale: int = 1) -> Case:
     return Case(name, MirrorOperator(psf_response(psf, *shape), scale), (psf,))
 
 
-def general(
-    name: str, psf: np.ndarray, shape: Shape, scale: int = 1, iterations: int = 40
-) -> Case:
-    operator = GeneralOperator(
-        psf, shape, scale, dtype=torch.float64, iterations=iterations
-    )
+def general(name: str, psf: np.ndarray, shape: Shape, scale: int = 1, iterations: int = 40) -> Case:
+    operator = GeneralOperator(psf, shape, scale, dtype=torch.float64, iterations=iterations)
     return Case(name, operator, (psf,))
 
 
@@ -382,9 +378,7 @@ class Wrong(Operator):
 
 @by_name
 @pytest.mark.parametrize("name", ["identity", "batch of gaussians, pool 2", "motion, pool 2"])
-def test_every_property_rejects_a_wrong_operator(
-    name: str, check: Callable[[Case], None]
-) -> None:
+def test_every_property_rejects_a_wrong_operator(name: str, check: Callable[[Case], None]) -> None:
     right = next(case for case in CASES if case.name == name)
     check(right)
     with pytest.raises(AssertionError):
@@ -453,9 +447,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("case", "rejecting"), MISTAKES, ids=[m[0].name for m in MISTAKES])
-def test_one_plausible_mistake_is_found(
-    case: Case, rejecting: set[Callable[[Case], None]]
-) -> None:
+def test_one_plausible_mistake_is_found(case: Case, rejecting: set[Callable[[Case], None]]) -> None:
     found = set()
     for check in PROPERTIES:
         try:

@@ -36,7 +36,7 @@ POOLED = Degradation(noise_std=4.0, sr_scale=2)
 COMPOSITE = Degradation(blur_sigma=1.5, noise_std=2.0, sr_scale=4)
 MOTION = Degradation(psf=np.array([[0.5, 0.3, 0.2]]), noise_std=1.0)
 M = TypeVar("M", bound=torch.nn.Module)
-SMALL = Architecture(width=8, depths=(1, 1, 1), step_blocks=1, embedding=16)
+SMALL = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=16)
 
 
 def make_inputs(

@@ -18,9 +18,11 @@ from drfuse_cli.training.losses import (
     WEIGHTS,
     fusion_loss,
     gradient_loss,
+    ideal_fusion,
     intensity_loss,
     structure_loss,
 )
+from drfuse_cli.training.muon import Muon, orthogonalise
 from drfuse_cli.weights import load_weights
 
 
@@ -62,7 +64,7 @@ def test_a_run_writes_weights_log_and_plot(folder: Path, tmp_path: Path) -> None
     run = options(folder, tmp_path / "w.safetensors", val=folder, val_every=2)
     path = train(run, told.append)
     loaded = load_weights(str(path), "ivif")
-    assert loaded.architecture["width"] == 8
+    assert loaded.architecture["widths"] == [8, 12, 16]
     rows = (tmp_path / "w" / "log.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 3
     assert (tmp_path / "w" / "progress.png").stat().st_size > 1000
@@ -187,15 +189,48 @@ def test_crops_of_images_smaller_than_the_crop(folder: Path) -> None:
 
 def test_losses_are_zero_where_they_should_be_and_prefer_the_right_image() -> None:
     generator = torch.Generator().manual_seed(0)
-    x1, x2 = torch.rand(2, 1, 1, 48, 48, generator=generator)
-    assert intensity_loss(torch.maximum(x1, x2), x1, x2) == 0
-    assert gradient_loss(x1, x1, torch.zeros_like(x1)) == 0
+    x1 = torch.rand(1, 1, 48, 48, generator=generator)
+    assert intensity_loss(x1, x1) == 0
+    assert gradient_loss(x1, x1) == 0
+    assert gradient_loss(x1 + 0.1, x1) < 1e-6
     assert structure_loss(x1, x1, x1).abs() < 1e-5
     flat = torch.full_like(x1, 0.5)
     assert structure_loss(x1, x1, flat) < structure_loss((x1 + flat) / 2, x1, flat)
-    assert gradient_loss(1 - x1, x1, flat) > gradient_loss(flat, x1, flat)
+    assert gradient_loss(1 - x1, x1) > gradient_loss(flat, x1)
     weights = WEIGHTS["ivif"]
     assert fusion_loss(x1, x1, x1, weights) < fusion_loss(flat, x1, x1, weights)
+
+
+def test_the_ideal_fusion_keeps_texture_and_hot_targets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    texture = 0.3 + 0.2 * torch.rand(1, 1, 96, 96, generator=generator)
+    bright = torch.full_like(texture, 0.8)
+    assert torch.equal(ideal_fusion(bright, texture, targets=False), texture)
+    assert torch.equal(ideal_fusion(texture + 0.4, bright * 0, targets=False), texture + 0.4)
+    thermal = torch.full_like(texture, 0.1)
+    thermal[..., 44:52, 44:50] = 1.0
+    fused = ideal_fusion(thermal, texture, targets=True)
+    assert (fused[..., 44:52, 44:50] > 0.95).all()
+    assert torch.equal(fused[..., :20, :], texture[..., :20, :])
+    assert (fused >= texture).all(), "no dark rim around the target"
+
+
+def test_kernels_move_along_orthogonal_matrices() -> None:
+    torch.manual_seed(0)
+    for shape in ((16, 40), (40, 16)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape) * 1e-3))
+        assert values.min() > 0.5
+        assert values.max() < 1.3
+    kernel = torch.nn.Parameter(torch.randn(8, 4, 3, 3))
+    target = torch.randn_like(kernel)
+    optimiser = Muon([kernel], lr=0.2)
+    first = ((kernel - target) ** 2).sum().item()
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = ((kernel - target) ** 2).sum()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.2 * first
 
 
 def test_the_learning_rate_warms_up_and_falls() -> None:

@@ -179,14 +179,14 @@ def test_another_task_warns_and_another_method_is_refused(
 
 def test_the_network_of_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "build_network", build_drfusion)
-    architecture = {"kind": "drfusion", "width": 8, "depths": [1, 1, 1]}
+    architecture = {"kind": "drfusion", "widths": [8, 12, 16], "depths": [1, 1, 1]}
     path = tmp_path / "net.safetensors"
     saved = build_drfusion(architecture).state_dict()
     save_weights(path, saved, architecture, "ivif", dtype="fp32")
     found = load_weights(str(path), "ivif").network().state_dict()
     assert found.keys() == saved.keys()
     assert all(torch.equal(found[name], saved[name]) for name in saved)
-    save_weights(path, saved, {**architecture, "width": 16}, "ivif")
+    save_weights(path, saved, {**architecture, "widths": [16, 24, 32]}, "ivif")
     refused(path, "of another shape")
     save_weights(path, saved, {**architecture, "depths": [10**9] * 3}, "ivif")
     refused(path, "impossible sizes")

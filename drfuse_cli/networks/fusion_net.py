@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,14 +38,42 @@ class Architecture:
     """Sizes of the network, as stored in a weight file."""
 
     kind: str = "drfusion"
-    width: int = 32
-    depths: tuple[int, int, int] = (2, 2, 4)
-    step_blocks: int = 2
+    widths: tuple[int, int, int] = (64, 96, 128)
+    """Features at a half, a quarter and an eighth of the resolution."""
+    depths: tuple[int, int, int] = (1, 1, 3)
+    step_blocks: int = 1
     embedding: int = 64
     steps: int = 3
 
+    @classmethod
+    def of_width(cls, width: int) -> Architecture:
+        """The usual proportions at another width of the first level."""
+        return cls(widths=(width, 3 * width // 2, 2 * width))
+
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "depths": list(self.depths)}
+        return {**asdict(self), "widths": list(self.widths), "depths": list(self.depths)}
+
+
+_SPREAD = 4.0
+"""Brings images of 0..1 to about unit spread, as the initial weights expect."""
+
+_CHANGE = 0.1
+"""What one unit of the head's output changes, so that first steps are small."""
+
+
+def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution that keeps the variance of its input, times ``gain`` squared."""
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs * kernel**2))
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+def _halve(inputs: int, outputs: int) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, 2, stride=2)
+    nn.init.normal_(conv.weight, std=1 / math.sqrt(4 * inputs))
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
 
 
 class Block(nn.Module):
@@ -52,13 +81,11 @@ class Block(nn.Module):
 
     def __init__(self, width: int, embedding: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv1 = _conv(width, width, gain=math.sqrt(2))
+        self.conv2 = _conv(width, width, gain=0.4)
         self.film = nn.Linear(embedding, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
-        with torch.no_grad():
-            self.conv2.weight.mul_(0.1)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
@@ -86,21 +113,19 @@ class ObservationEncoder(nn.Module):
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
-        w, e = arch.width, arch.embedding
+        (w0, w1, w2), e = arch.widths, arch.embedding
         d0, d1, d2 = arch.depths
         self.embed = _embedder(CONDITION, e)
-        self.head = nn.Conv2d(8 * OBSERVED, w, 3, padding=1)
-        self.down0, self.down1 = Stack(d0, w, e), Stack(d1, 2 * w, e)
-        self.middle = Stack(d2, 4 * w, e)
-        self.up1, self.up0 = Stack(d1, 2 * w, e), Stack(d0, w, e)
-        self.shrink0 = nn.Conv2d(w, 2 * w, 2, stride=2)
-        self.shrink1 = nn.Conv2d(2 * w, 4 * w, 2, stride=2)
-        self.grow1 = nn.Conv2d(4 * w, 8 * w, 1)
-        self.grow0 = nn.Conv2d(2 * w, 4 * w, 1)
+        self.head = _conv(8 * OBSERVED, w0)
+        self.down0, self.down1 = Stack(d0, w0, e), Stack(d1, w1, e)
+        self.middle = Stack(d2, w2, e)
+        self.up1, self.up0 = Stack(d1, w1, e), Stack(d0, w0, e)
+        self.shrink0, self.shrink1 = _halve(w0, w1), _halve(w1, w2)
+        self.grow1, self.grow0 = _conv(w2, 4 * w1, 1), _conv(w1, 4 * w0, 1)
 
     def forward(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         embedding = self.embed(condition)
-        h0 = self.head(F.pixel_unshuffle(torch.cat((lifted, observed), dim=1), 2))
+        h0 = self.head(_SPREAD * F.pixel_unshuffle(torch.cat((lifted, observed), dim=1), 2))
         h0 = self.down0(h0, embedding)
         h1 = self.down1(self.shrink0(h0), embedding)
         h2 = self.middle(self.shrink1(h1), embedding)
@@ -118,10 +143,10 @@ class FusionNet(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.arch = arch
-        w, e, state = arch.width, arch.embedding, len(STATE)
+        w, e, state = arch.widths[0], arch.embedding, len(STATE)
         self.encoder = ObservationEncoder(arch)
         self.embed = _embedder(CONDITION + 2, e)
-        self.entry = nn.Conv2d(8 * state, w, 3, padding=1)
+        self.entry = _conv(8 * state, w)
         self.body = Stack(arch.step_blocks, w, e)
         self.noise_head = nn.Conv2d(w, 4 * state, 3, padding=1)
         self.weight_head = nn.Conv2d(w, 4, 3, padding=1)
@@ -148,7 +173,7 @@ class FusionNet(nn.Module):
         embedding = self.embed(torch.cat((condition, time), dim=1))
         height, width = state.shape[-2:]
         seen = F.pixel_unshuffle(pad_to_multiple(torch.cat((state, estimate), dim=1)), 2)
-        h = self.body(self.entry(seen) + features, embedding)
-        change = F.pixel_shuffle(self.noise_head(h), 2)[..., :height, :width]
+        h = self.body(self.entry(_SPREAD * seen) + features, embedding)
+        change = _CHANGE * F.pixel_shuffle(self.noise_head(h), 2)[..., :height, :width]
         weight = F.pixel_shuffle(self.weight_head(h), 2)[..., :height, :width]
         return change, torch.sigmoid(weight)

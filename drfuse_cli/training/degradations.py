@@ -45,13 +45,14 @@ class Draw:
     border: str
 
 
-_PUBLISHED_SHARE = 0.4
+_PUBLISHED_SHARE = 0.5
+_PUBLISHED: dict[PresetName, float] = {"noise": 0.45, "blur": 0.25, "composite": 0.3}
 
 
 def draw(task: Task, count: int, rng: np.random.Generator) -> tuple[Draw, Draw]:
     """Noise 0..25, blur 0..3, scale 1, 2 or 4, independent per source; an eighth is clean.
 
-    Two batches in five are drawn around a published preset instead, which is where most
+    Every second batch is drawn around a published preset instead, which is where most
     files are compared.
     """
     border = str(rng.choice(["reflect", "real", "zero"], p=[0.45, 0.4, 0.15]))
@@ -79,7 +80,8 @@ def _draw_published(
     task: Task, count: int, border: str, rng: np.random.Generator
 ) -> tuple[Draw, Draw]:
     """A preset with its values spread by a tenth or so."""
-    names: tuple[PresetName, ...] = ("noise", "blur", "composite")
+    names, odds = list(_PUBLISHED), list(_PUBLISHED.values())
+    name = names[int(rng.choice(len(names), p=odds))]
     first, second = (
         Draw(
             torch.from_numpy(d.noise_std * rng.uniform(0.85, 1.15, count)).float(),
@@ -87,7 +89,7 @@ def _draw_published(
             d.sr_scale,
             border,
         )
-        for d in preset(task, names[int(rng.integers(3))])
+        for d in preset(task, name)
     )
     return first, second
 

@@ -24,6 +24,7 @@ from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops, load_pairs
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
+from drfuse_cli.training.muon import Muon
 from drfuse_cli.training.validation import Validation
 from drfuse_cli.weights import save_weights
 
@@ -38,13 +39,13 @@ class TrainOptions:
     steps: int = 20000
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""
-    batch_size: int = 8
-    crop: int = 128
+    batch_size: int = 12
+    crop: int = 64
     lr: float = 1e-3
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
-    width: int = 32
+    width: int = 64
     resume: bool = False
     val: Path | None = None
     val_every: int = 1000
@@ -67,7 +68,7 @@ class TrainProgress:
 
 OnProgress = Callable[[TrainProgress], None]
 _WARMUP = 0.02
-_STEP_ODDS = {3: 0.6, 2: 0.2, 1: 0.2}
+_STEP_ODDS = {3: 0.5, 2: 0.25, 1: 0.25}
 
 
 def learning_rate(peak: float, progress: float) -> float:
@@ -84,20 +85,30 @@ class Trainer:
     def __init__(self, options: TrainOptions, device: torch.device, precision: Precision) -> None:
         torch.manual_seed(options.seed)
         self.options, self.device, self.precision = options, device, precision
-        self.model = DRFusion(Architecture(width=options.width)).to(device)
+        self.model = DRFusion(Architecture.of_width(options.width)).to(device)
         self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        self.optimiser = torch.optim.AdamW(self._groups(), lr=options.lr, weight_decay=1e-4)
+        self.optimisers = self._optimisers()
         self.step = 0
         self.seconds = 0.0
         self.skipped = 0
         self.history: list[dict[str, float | int | str]] = []
 
-    def _groups(self) -> list[dict[str, Any]]:
-        """Trust and schedule are a few numbers in logarithms: they may move faster."""
+    def _optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """Muon for the kernels between input and heads, AdamW for all else.
+
+        Trust and schedule are a few numbers in logarithms: they may move faster.
+        """
+        named = dict(self.model.network.named_parameters())
+        kernels = [p for name, p in named.items() if p.ndim == 4 and "_head" not in name]
+        chosen = set(map(id, kernels))
+        others = [p for p in named.values() if id(p) not in chosen]
         few = [*self.model.correction.parameters(), *self.model.schedule.parameters()]
-        network = list(self.model.network.parameters())
-        return [{"params": network, "factor": 1.0}, {"params": few, "factor": 5.0}]
+        groups = [{"params": others, "factor": 1.0}, {"params": few, "factor": 5.0}]
+        return (
+            torch.optim.AdamW(groups, lr=self.options.lr, betas=(0.9, 0.99), weight_decay=1e-4),
+            Muon([{"params": kernels, "factor": 2.0}], lr=self.options.lr),
+        )
 
     def loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
         """The loss of one batch, eq. (20) with deep supervision of the restored sources."""
@@ -123,15 +134,17 @@ class Trainer:
     def update(self, pairs: list[CleanPair], progress: float) -> float:
         """One optimiser step; every random number comes from the seed and the step."""
         rng = np.random.default_rng([self.options.seed, self.step])
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * learning_rate(self.options.lr, progress)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = group["factor"] * learning_rate(self.options.lr, progress)
         loss = self.loss(pairs, rng)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._refuse_divergence(bool(torch.isfinite(norm)))
         if self.skipped == 0:
-            self.optimiser.step()
+            for optimiser in self.optimisers:
+                optimiser.step()
         self.step += 1
         self._follow()
         return float(loss.detach())
@@ -156,7 +169,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -165,7 +178,8 @@ class Trainer:
     def load_state(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
 
