@@ -18,7 +18,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -436,11 +436,12 @@ def write_image(path: StrPath, image: Image, overwrite: bool = True) -> None:
     write_bytes(path, encode_image(image, Path(path).suffix, path))
 
 
-def write_bytes(path: StrPath, data: bytes) -> None:
+def write_bytes(path: StrPath, data: bytes | Iterable[bytes]) -> None:
     """Replace a file by new content in one step, so that no reader ever sees half of it.
 
-    A symbolic link is replaced, not followed. Raises ``DrfuseError`` with the code for
-    the environment where the disk is full, read-only or failing.
+    ``data`` may come in pieces. A symbolic link is replaced, not followed. Raises
+    ``DrfuseError`` with the code for the environment where the disk is full, read-only or
+    failing.
     """
     target = Path(path)
     if os.path.isdir(target):
@@ -451,7 +452,7 @@ def write_bytes(path: StrPath, data: bytes) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as stream:
-            stream.write(data)
+            stream.writelines([data] if isinstance(data, bytes) else data)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)
@@ -459,11 +460,12 @@ def write_bytes(path: StrPath, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise _write_error(path, error) from error
+            raise write_error(path, error) from error
         raise
 
 
-def _write_error(path: StrPath, error: OSError) -> DrfuseError:
+def write_error(path: StrPath, error: OSError) -> DrfuseError:
+    """What to tell the user where a file cannot be written."""
     code, hint = ExitCode.ENVIRONMENT, "Write to another folder."
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         message, hint = "the disk is full", "Free some space, or write to another disk."

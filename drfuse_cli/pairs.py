@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from drfuse_cli.config import Pair
@@ -25,23 +26,27 @@ Scenes = dict[str, tuple[list[Path], list[Path]]]
 """By scene name: the files that claim to be source 1, and those that claim to be source 2."""
 
 
-def find_pairs(root: Path, task: str, allow_unpaired: bool = False) -> list[Pair]:
+def find_pairs(
+    root: Path, task: str, allow_unpaired: bool = False, leave_out: Iterable[Path] = ()
+) -> list[Pair]:
     """The pairs under ``root``, in natural order of their names.
 
     Looks for one folder per source (``role_folders``) and pairs by relative stem; where there
     are none, pairs by suffix in one folder (``x_ir.png`` with ``x_vis.png``). ``Pair.name`` is
-    the relative stem with forward slashes. Hidden files and other file types are left out.
+    the relative stem with forward slashes. Hidden files and other file types are left out, and
+    so are the folders ``leave_out`` below ``root``: those that results go to.
 
     Raises ``DrfuseError`` that lists the names for duplicates, for orphans (unless
     ``allow_unpaired``, which skips them), for links that lead out of ``root``, and where no
     pair is found.
     """
+    away = {Path(os.path.realpath(folder)) for folder in leave_out}
     folders = role_folders(root, task)
     if folders:
-        first, second = (_by_stem(folder, root) for folder in folders)
+        first, second = (_by_stem(folder, root, away) for folder in folders)
         scenes = {name: (first.get(name, []), second.get(name, [])) for name in {**first, **second}}
     else:
-        scenes = _by_suffix(root, task)
+        scenes = _by_suffix(root, task, away)
     _refuse_duplicates(root, scenes)
     if not allow_unpaired:
         _refuse_orphans(root, scenes)
@@ -69,6 +74,27 @@ def role_folders(root: Path, task: str) -> tuple[Path, Path] | None:
                 path=root,
             )
     return folders[first[0]], folders[second[0]]
+
+
+def roles_of(pair: Pair, task: str) -> tuple[str, str]:
+    """The roles that name the folders of a degraded pair and key its noise.
+
+    What a file's folders or its name speak of. Medical roles are what the images are;
+    elsewhere the names are aliases of one role.
+    """
+    first, second = ROLES[task]
+    one, two = _role(pair.source1, first), _role(pair.source2, second)
+    return (one, two) if one != two else (first[0], second[0])
+
+
+def _role(path: Path, known: tuple[str, ...]) -> str:
+    words = [path.stem.rpartition("_")[2], path.stem.rpartition("-")[2]]
+    words += [parent.name for parent in path.parents]
+    said = next((word.lower() for word in words if word.lower() in known), known[0])
+    return said if said in _MODALITIES else known[0]
+
+
+_MODALITIES = {"mri", "ct", "pet", "spect"}
 
 
 def is_image(path: Path) -> bool:
@@ -99,21 +125,21 @@ def _assign(labels: Iterable[str], task: str) -> tuple[list[str], list[str]]:
     )
 
 
-def _by_stem(folder: Path, root: Path) -> Files:
+def _by_stem(folder: Path, root: Path, away: Collection[Path]) -> Files:
     """The images under ``folder`` by their relative path without suffix."""
     found: Files = {}
-    for path in _images(folder, root):
+    for path in _images(folder, root, away):
         found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return found
 
 
-def _by_suffix(root: Path, task: str) -> Scenes:
+def _by_suffix(root: Path, task: str, away: Collection[Path]) -> Scenes:
     """The images under ``root`` whose stem ends in ``_ROLE`` or ``-ROLE``, by the rest of it."""
     roles = "|".join(sorted({role for side in ROLES[task] for role in side}))
     flags = re.IGNORECASE | re.DOTALL | re.ASCII  # ſ is no s
     pattern = re.compile(rf"(?P<scene>.*[^/])[_-](?P<role>{roles})", flags)
     labelled: dict[str, Files] = {}
-    for stem, paths in _by_stem(root, root).items():
+    for stem, paths in _by_stem(root, root, away).items():
         if match := pattern.fullmatch(stem):
             by_role = labelled.setdefault(match["scene"], {})
             by_role.setdefault(match["role"], []).extend(paths)
@@ -127,12 +153,14 @@ def _by_suffix(root: Path, task: str) -> Scenes:
     return scenes
 
 
-def _images(folder: Path, root: Path) -> Iterator[Path]:
+def _images(folder: Path, root: Path, away: Collection[Path]) -> Iterator[Path]:
     """The image files under ``folder``; links are followed as far as they stay in ``root``."""
     inside = _real(root)
 
     def walk(here: Path, trail: tuple[Path, ...]) -> Iterator[Path]:
         real = _real(here)
+        if trail and real in away:
+            return
         if not real.is_relative_to(inside):
             raise _bad_link(here, f"this link leads out of {root}")
         if real in trail:

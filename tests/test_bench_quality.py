@@ -6,15 +6,16 @@ import csv
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_support import make_data, quick_fuse
 
-from drfuse_cli.config import Degradation
+from drfuse_cli.colour import luma8
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.imageio import Image, read_image, write_image
+from drfuse_cli.imageio import read_image
 from drfuse_cli.metrics import DRFUSION_TABLE, psnr, score
 
 SCRIPT = Path(__file__).resolve().parents[1] / "bench" / "quality" / "run.py"
@@ -33,90 +34,79 @@ def bench() -> ModuleType:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Two clean pairs of 33 x 42, which no scale divides."""
-    rng = np.random.default_rng(0)
-    for role in ("ir", "vis"):
-        (tmp_path / "data" / role).mkdir(parents=True)
-        for name in ("a", "b"):
-            coarse = rng.integers(20, 236, (11, 14), dtype=np.uint8)
-            write_image(
-                tmp_path / "data" / role / f"{name}.png",
-                Image(np.kron(coarse, np.ones((3, 3), np.uint8))),
-            )
-    return tmp_path / "data"
-
-
-def resized(image: Image, shape: tuple[int, int]) -> Image:
-    factor = shape[0] // image.height
-    return Image(image.pixels.repeat(factor, 0).repeat(factor, 1))
-
-
-def lift(image: Image, degradation: Degradation, shape: tuple[int, int]) -> Image:
-    assert image.height * degradation.sr_scale == shape[0]
-    return resized(image, shape)
-
-
-def fuse(first: Image, second: Image, degradations: Any) -> Any:
-    shape = (max(first.height, second.height), max(first.width, second.width))
-    sources = tuple(resized(image, shape) for image in (first, second))
-    mean = (sources[0].pixels.astype(int) + sources[1].pixels + 1) // 2
-    return SimpleNamespace(fused=Image(mean.astype(np.uint8)), sources=sources, seconds=0.5)
+    """Two clean pairs of 34 x 42, which four does not divide."""
+    return make_data(tmp_path / "data", "a", "b")
 
 
 def options(bench: ModuleType, data: Path, *more: str) -> Any:
-    return bench.parse_arguments(["--data", str(data), "--task", "ivif", *more])
+    arguments = ["--data", str(data), "--task", "ivif", "--workers", "1", *more]
+    return bench.parse_arguments(arguments)
+
+
+def rows(bench: ModuleType, data: Path, preset: str, *more: str) -> list[dict[str, Any]]:
+    found = bench.run(options(bench, data, "--presets", preset, *more), quick_fuse)
+    rows: list[dict[str, Any]] = bench.rows_of(found[preset])
+    return rows
 
 
 def test_scores_every_pair_against_the_cropped_clean_sources(
     bench: ModuleType, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = bench.run(options(bench, data, "--presets", "noise,composite"), fuse, lift)
+    results = bench.run(options(bench, data, "--presets", "noise,composite"), quick_fuse)
     assert list(results) == ["noise", "composite"]
-    assert [row["name"] for row in results["composite"]] == ["a", "b"]
-    for row in results["composite"]:
-        assert row["lift1"] == row["restored1"] != row["degraded1"]
+    noise, composite = (bench.rows_of(found) for found in results.values())
+    assert [row["name"] for row in composite] == ["a", "b"]
+    assert all(row["lift1"] > row["degraded1"] for row in composite)
     # 20 log10(255 / 13.97)
-    assert results["noise"][0]["degraded1"] == pytest.approx(25.23, abs=0.4)
+    assert noise[0]["degraded1"] == pytest.approx(25.23, abs=0.4)
+    assert noise[0]["restored1"] == noise[0]["degraded1"]
     assert "ivif, composite (n = 2, 0.50 s a pair)" in capsys.readouterr().out
 
 
 def test_the_columns_are_those_of_the_clean_sources(
     bench: ModuleType, data: Path, tmp_path: Path
 ) -> None:
-    arguments = options(bench, data, "--presets", "composite", "--out", str(tmp_path))
-    row = bench.run(arguments, fuse, lift)["composite"][1]
-    first, second = (read_image(data / role / "b.png").pixels[:32, :40] for role in ("ir", "vis"))
-    fused = read_image(tmp_path / "composite" / "fused" / "b.png").pixels
-    for column, expected in score(first, second, fused, DRFUSION_TABLE).items():
+    row = rows(bench, data, "composite", "--out", str(tmp_path))[1]
+    first, second = (luma8(read_image(data / role / "b.png")) for role in ("ir", "vis"))
+    cut = first[:32, :40], second[:32, :40]
+    fused = luma8(read_image(tmp_path / "composite" / "drfusion" / "b.png"))
+    for column, expected in score(*cut, fused, DRFUSION_TABLE).items():
         assert row[column] == expected.value
-    restored = read_image(tmp_path / "composite" / "source2" / "b.png").pixels
-    assert row["restored2"] == psnr(restored, second)
+    restored = luma8(read_image(tmp_path / "composite" / "restored2" / "b.png"))
+    assert row["restored2"] == psnr(restored, cut[1])
+
+
+def test_the_document_holds_means_and_pairs(bench: ModuleType, data: Path) -> None:
+    found = bench.run(options(bench, data, "--presets", "noise"), quick_fuse)["noise"]
+    document = bench.document_of(found)
+    assert document["mean"]["seconds"] == 0.5
+    for key in ("Q_G", "degraded1", "lift2", "restored1"):
+        values = [row[key] for row in document["pairs"]]
+        assert document["mean"][key] == pytest.approx(np.mean(values))
 
 
 def test_the_noise_does_not_depend_on_which_pairs_run(bench: ModuleType, data: Path) -> None:
-    everything = bench.run(options(bench, data, "--presets", "noise"), fuse, lift)["noise"]
+    everything = rows(bench, data, "noise")
     (data / "ir" / "a.png").unlink()
     (data / "vis" / "a.png").unlink()
-    alone = bench.run(options(bench, data, "--presets", "noise"), fuse, lift)["noise"]
-    assert alone == everything[1:]
+    assert rows(bench, data, "noise") == everything[1:]
 
 
 def test_equal_images_have_no_psnr(bench: ModuleType, data: Path) -> None:
-    rows = bench.run(options(bench, data, "--presets", "none"), fuse, lift)["none"]
-    assert [row["restored1"] for row in rows] == [None, None]
+    assert [row["restored1"] for row in rows(bench, data, "none")] == [None, None]
 
 
 def test_every_unseen_setting_runs(bench: ModuleType, data: Path) -> None:
-    results = bench.run(options(bench, data, "--presets", "unseen", "--limit", "1"), fuse, lift)
+    arguments = options(bench, data, "--presets", "unseen", "--limit", "1")
+    results = bench.run(arguments, quick_fuse)
     assert list(results) == list(bench.UNSEEN)
-    assert all(len(rows) == 1 for rows in results.values())
+    assert all(len(bench.rows_of(found)) == 1 for found in results.values())
 
 
-def test_images_are_kept_where_asked(bench: ModuleType, data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    bench.run(options(bench, data, "--presets", "composite", "--out", str(out)), fuse, lift)
-    for folder in ("fused", "source1", "source2"):
-        assert read_image(out / "composite" / folder / "b.png").pixels.shape == (32, 40)
+def test_a_pair_that_fails_ends_the_run(bench: ModuleType, data: Path) -> None:
+    (data / "ir" / "b.png").write_bytes(b"")
+    with pytest.raises(DrfuseError, match=r"b: .*is empty"):
+        rows(bench, data, "noise")
 
 
 def write_peers(folder: Path, rows: list[tuple[str, str, str, str, float]]) -> None:
@@ -147,17 +137,23 @@ def test_the_best_peer_is_that_of_the_same_pairs_and_restored(
         ],
     )
     both = [{"name": "a"}, {"name": "b"}]
-    assert bench.best_peers(tmp_path, "ivif", "noise", both)["Q_G"] == (pytest.approx(0.4), "good")
-    assert bench.best_peers(tmp_path, "ivif", "noise", both[:1])["Q_G"] == (0.9, "partial")
-    assert bench.best_peers(tmp_path, "ivif", "blur", both) == {}
-    bench.run(options(bench, data, "--presets", "noise", "--peers", str(tmp_path)), fuse, lift)
+    found = bench.standings(tmp_path, "ivif", "noise", both, {"Q_G": 0.3, "Q_P": 0.5})
+    assert (found["Q_G"].best, found["Q_G"].whose) == (pytest.approx(0.4), "good")
+    assert (found["Q_G"].place, found["Q_G"].of) == (2, 3)
+    assert found["Q_P"].place == 1
+    assert found["Q_P"].gain == pytest.approx(0.1)
+    assert bench.summary(found.values()) == "first in 1 of 2 cells, never below place 2"
+    alone = bench.standings(tmp_path, "ivif", "noise", both[:1], {"Q_G": 0.1})
+    assert (alone["Q_G"].best, alone["Q_G"].whose) == (0.9, "partial")
+    assert bench.standings(tmp_path, "ivif", "blur", both, {"Q_G": 0.1}) == {}
+    bench.run(options(bench, data, "--presets", "noise", "--peers", str(tmp_path)), quick_fuse)
     printed = capsys.readouterr().out
     assert "good" in printed
     assert "40.12" in printed
+    assert "of 6 cells, never below place" in printed
     bench.run(
         options(bench, data, "--presets", "noise", "--peers", str(tmp_path), "--seed", "1"),
-        fuse,
-        lift,
+        quick_fuse,
     )
     captured = capsys.readouterr()
     assert "good" not in captured.out
@@ -166,5 +162,5 @@ def test_the_best_peer_is_that_of_the_same_pairs_and_restored(
 
 def test_an_unknown_preset_names_the_known_ones(bench: ModuleType, data: Path) -> None:
     with pytest.raises(DrfuseError, match="unknown preset 'fog'") as caught:
-        bench.run(options(bench, data, "--presets", "fog"), fuse, lift)
+        bench.run(options(bench, data, "--presets", "fog"), quick_fuse)
     assert "composite" in str(caught.value.hint)

@@ -84,9 +84,7 @@ def main() -> None:
 
     def corrected(correction: str) -> dict[str, Any]:
         weights = train(options, correction)
-        return score(
-            options, correction, "--weights", str(weights), "--correction", correction
-        )
+        return score(options, correction, "--weights", str(weights), "--correction", correction)
 
     with ThreadPoolExecutor(options.jobs) as pool:
         results = pool.map(corrected, CORRECTIONS)

@@ -2,7 +2,8 @@
 
     python bench/quality/run.py --data DIR --task ivif --presets noise,blur,composite
 
-README.md beside this file says what is measured.
+README.md beside this file says what is measured. `drfuse eval` does the work; this adds settings
+that no preset holds, several presets in a row, and the standing among other methods.
 """
 
 from __future__ import annotations
@@ -10,34 +11,28 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
-import cv2
 import numpy as np
 
-from drfuse_cli.colour import luma8
-from drfuse_cli.config import PRESET_NAMES, Correction, Degradation, FuseOptions, Pair, Task, preset
+from drfuse_cli.config import PRESET_NAMES, Correction, Degradation, FuseOptions, Task, preset
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.imageio import Image, read_image, write_image
-from drfuse_cli.metrics import DRFUSION_TABLE, psnr, score
-from drfuse_cli.operators.simulate import degrade_image, generator
-from drfuse_cli.pairs import find_pairs, role_folders
+from drfuse_cli.evaluation.cases import CleanPair, Degradations, clean_pairs
+from drfuse_cli.evaluation.jobs import Setting
+from drfuse_cli.evaluation.pool import processors
+from drfuse_cli.evaluation.results import Evaluation, mean
+from drfuse_cli.evaluation.run import Fuse, Plan, evaluate
+from drfuse_cli.metrics import DRFUSION_TABLE
 
-if TYPE_CHECKING:
-    from drfuse_cli.engine import FuseResult
-
-Degradations = tuple[Degradation, Degradation]
-Fuse = Callable[[Image, Image, Degradations], "FuseResult"]
-Lift = Callable[[Image, Degradation, tuple[int, int]], Image]
 Row = dict[str, Any]
 
-STAGES = ("degraded", "lift", "restored")
+# What the sources are compared with the clean ones as, and the name in the rows.
+STAGES = {"degraded": "degraded", "lift": "lift", "drfusion": "restored"}
 PEER_SEED = 2026
 
 
@@ -63,16 +58,6 @@ UNSEEN: dict[str, Degradations] = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    """A clean pair, cropped to what the scales divide, and its degraded copy."""
-
-    name: str
-    clean: tuple[Image, Image]
-    degraded: tuple[Image, Image]
-    degradations: Degradations
-
-
 def degradations_of(task: Task, name: str) -> Degradations:
     """The degradations of a preset, or of a setting in `UNSEEN`."""
     for known in PRESET_NAMES:
@@ -84,99 +69,64 @@ def degradations_of(task: Task, name: str) -> Degradations:
     raise DrfuseError(f"unknown preset {name!r}", hint=f"choose from {choices}")
 
 
-def make_case(pair: Pair, roles: tuple[str, str], degradations: Degradations, seed: int) -> Case:
-    """Crop a clean pair to a multiple of the largest scale and degrade it, seeded by name."""
-    first, second = read_image(pair.source1), read_image(pair.source2)
-    if (first.height, first.width) != (second.height, second.width):
-        raise DrfuseError("the two clean sources differ in size", path=pair.source1)
-    step = max(degradation.sr_scale for degradation in degradations)
-    height, width = first.height // step * step, first.width // step * step
-    clean = (_crop(first, height, width), _crop(second, height, width))
-    degraded = [
-        degrade_image(image, degradation, generator(seed, pair.name, role))
-        for image, degradation, role in zip(clean, degradations, roles, strict=True)
-    ]
-    return Case(pair.name, clean, (degraded[0], degraded[1]), degradations)
-
-
-def _crop(image: Image, height: int, width: int) -> Image:
-    return replace(image, pixels=image.pixels[:height, :width])
-
-
-def enlarge(image: Image, height: int, width: int) -> Image:
-    """Bicubic enlargement, for images smaller than the scene."""
-    if (image.height, image.width) == (height, width):
-        return image
-    pixels = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_CUBIC)
-    return Image(np.asarray(pixels))
-
-
-def score_case(case: Case, result: FuseResult, lift: Lift) -> Row:
-    """The six columns of the fused image, and the luma PSNR of both sources at every stage."""
-    clean = [luma8(image) for image in case.clean]
-    height, width = clean[0].shape
-    scores = score(clean[0], clean[1], luma8(result.fused), DRFUSION_TABLE)
-    row: Row = {"name": case.name, "seconds": result.seconds}
-    row |= {name: entry.value for name, entry in scores.items()}
-    for i in range(2):
-        stages = (
-            enlarge(case.degraded[i], height, width),
-            lift(case.degraded[i], case.degradations[i], (height, width)),
-            result.sources[i],
-        )
-        for stage, image in zip(STAGES, stages, strict=True):
-            value = psnr(luma8(image), clean[i])
-            row[f"{stage}{i + 1}"] = value if math.isfinite(value) else None
-    return row
-
-
-def evaluate(
-    pairs: Iterable[Pair],
-    roles: tuple[str, str],
-    degradations: Degradations,
-    seed: int,
-    fuse: Fuse,
-    lift: Lift,
-    out: Path | None = None,
-) -> Iterator[Row]:
-    """One row of scores for every pair; images go under `out` where it is given."""
-    for pair in pairs:
-        case = make_case(pair, roles, degradations, seed)
-        result = fuse(*case.degraded, degradations)
-        if out is not None:
-            for folder, image in zip(
-                ("fused", "source1", "source2"), (result.fused, *result.sources), strict=True
-            ):
-                path = out / folder / f"{pair.name}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_image(path, image)
-        yield score_case(case, result, lift)
+def rows_of(evaluation: Evaluation) -> list[Row]:
+    """For every pair the six columns, and the luma PSNR of both sources at every stage."""
+    restored = {found.name: found.pairs for found in evaluation.restorations}
+    rows = []
+    for pair in evaluation.methods[0].pairs:
+        row: Row = {"name": pair.name}
+        row |= {column: pair.scores[column].value for column in DRFUSION_TABLE}
+        for name, stage in STAGES.items():
+            values = restored.get(name, {}).get(pair.name, (None, None))
+            row |= {f"{stage}{source}": value for source, value in enumerate(values, 1)}
+        rows.append(row)
+    return rows
 
 
 def means(rows: list[Row]) -> dict[str, float]:
     """The mean of every number over the rows that have it (undefined scores are left out)."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        for key, value in row.items():
-            if key != "name" and value is not None:
-                values[key].append(float(value))
-    return {key: float(np.mean(column)) for key, column in values.items()}
+    keys = dict.fromkeys(key for row in rows for key in row if key != "name")
+    columns = {key: mean(row[key] for row in rows if row.get(key) is not None) for key in keys}
+    return {key: value for key, value in columns.items() if value is not None}
 
 
-def best_peers(folder: Path, task: str, name: str, rows: list[Row]) -> dict[str, tuple[float, str]]:
-    """By column: the best mean of any restore-then-fuse method on the same pairs, and whose."""
+# ---- other methods ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A mean of drfuse beside the best other method, and its place among them all."""
+
+    best: float
+    whose: str
+    gain: float
+    place: int
+    of: int
+
+
+def standings(
+    peers: Path, task: str, name: str, rows: list[Row], ours: Mapping[str, float]
+) -> dict[str, Standing]:
+    """By column: where drfuse stands among the restore-then-fuse methods on the same pairs."""
+    found = peer_means(peers, task, name, rows)
+    return {column: _standing(ours[column], found, column) for column in ours if found}
+
+
+def _standing(ours: float, peers: dict[str, dict[str, float]], column: str) -> Standing:
+    best, whose = max((mean[column], method) for method, mean in peers.items())
+    ahead = sum(mean[column] > ours for mean in peers.values())
+    return Standing(best, whose, ours - best, ahead + 1, len(peers) + 1)
+
+
+def peer_means(folder: Path, task: str, name: str, rows: list[Row]) -> dict[str, dict[str, float]]:
+    """By method: the means over the same pairs, where it was scored on all of them."""
     scored = {row["name"] for row in rows}
     by_method: dict[str, list[Row]] = defaultdict(list)
     for line in _read_csv(folder / f"scores_{task}_pairs.csv"):
         if (line["preset"], line["restoration"]) == (name, "restored") and line["name"] in scored:
             columns = {column: float(line[column]) for column in DRFUSION_TABLE}
             by_method[line["method"]].append({"name": line["name"], **columns})
-    complete = {m: means(group) for m, group in by_method.items() if len(group) == len(scored)}
-    return {
-        column: max((mean[column], method) for method, mean in complete.items())
-        for column in DRFUSION_TABLE
-        if complete
-    }
+    return {m: means(group) for m, group in by_method.items() if len(group) == len(scored)}
 
 
 def peer_restoration(
@@ -189,7 +139,7 @@ def peer_restoration(
         if (line["task"], line["preset"]) == (task, name) and line["name"] in scored:
             values[line["source"]].append(float(line["restored_luma_psnr"]))
     first, second = (
-        float(np.mean(values[role])) if len(values[role]) == len(scored) else None for role in roles
+        mean(values[role]) if len(values[role]) == len(scored) else None for role in roles
     )
     return first, second
 
@@ -201,26 +151,41 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+def summary(standing: Iterable[Standing]) -> str:
+    """How often drfuse is first, and how far down at worst."""
+    cells = list(standing)
+    if not cells:
+        return ""
+    first = sum(cell.place == 1 for cell in cells)
+    worst = max(cell.place for cell in cells)
+    return f"first in {first} of {len(cells)} cells, never below place {worst}"
+
+
+# ---- telling ----------------------------------------------------------------------------------
+
+
 def table(
-    title: str, roles: tuple[str, str], rows: list[Row], peers: Path | None, task: str, name: str
+    evaluation: Evaluation,
+    roles: tuple[str, str],
+    standing: Mapping[str, Standing],
+    chain: tuple[float | None, float | None],
 ) -> str:
     """What a preset came to, as text: the six columns, then the restored sources."""
-    mean = means(rows)
-    best = best_peers(peers, task, name, rows) if peers else {}
-    lines = [f"{title} (n = {len(rows)}, {mean['seconds']:.2f} s a pair)"]
+    rows = rows_of(evaluation)
+    average, seconds = means(rows), evaluation.methods[0].seconds_per_pair
+    title = f"{evaluation.task}, {evaluation.degrade}"
+    lines = [f"{title} (n = {len(rows)}, {_number(seconds, 2)} s a pair)"]
     lines.append(_line("fused", DRFUSION_TABLE))
-    lines.append(_line("drfuse", (_number(mean.get(c), 4) for c in DRFUSION_TABLE)))
-    if best:
-        lines.append(_line("best peer", (_number(best[c][0], 4) for c in DRFUSION_TABLE)))
-        lines.append(_line("", (best[c][1] for c in DRFUSION_TABLE)))
-        gains = {c: mean[c] - best[c][0] for c in DRFUSION_TABLE if c in mean}
-        lines.append(
-            _line("difference", (f"{gains[c]:+.4f}" if c in gains else "-" for c in DRFUSION_TABLE))
-        )
-    chain = peer_restoration(peers, task, name, roles, rows) if peers else (None, None)
-    lines.append(_line("luma PSNR, dB", (*STAGES, "peers")))
+    lines.append(_line("drfuse", (_number(average.get(c), 4) for c in DRFUSION_TABLE)))
+    if standing:
+        cells = [standing.get(column) for column in DRFUSION_TABLE]
+        lines.append(_line("best peer", (_number(c and c.best, 4) for c in cells)))
+        lines.append(_line("", (c.whose if c else "-" for c in cells)))
+        lines.append(_line("difference", (f"{c.gain:+.4f}" if c else "-" for c in cells)))
+        lines.append(_line("place", (f"{c.place} of {c.of}" if c else "-" for c in cells)))
+    lines.append(_line("luma PSNR, dB", (*STAGES.values(), "peers")))
     for i, role in enumerate(roles):
-        values = [_number(mean.get(f"{stage}{i + 1}"), 2) for stage in STAGES]
+        values = [_number(average.get(f"{stage}{i + 1}"), 2) for stage in STAGES.values()]
         lines.append(_line(role, (*values, _number(chain[i], 2))))
     return "\n".join(lines)
 
@@ -231,6 +196,9 @@ def _line(label: str, cells: Iterable[str]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+# ---- running ----------------------------------------------------------------------------------
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -248,42 +216,77 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--correction", choices=get_args(Correction), default="joint")
     parser.add_argument("--limit", type=int, help="only the first pairs")
     parser.add_argument("--seed", type=int, default=PEER_SEED)
+    parser.add_argument("--workers", type=int, default=processors(), help="processes that score")
     parser.add_argument("--peers", type=Path, help="folder with scores_*_pairs.csv to stand beside")
     parser.add_argument("--out", type=Path, help="write fused and restored images here")
     parser.add_argument("--json", type=Path, help="write every number here")
     return parser.parse_args(arguments)
 
 
-def run(options: argparse.Namespace, fuse: Fuse, lift: Lift) -> dict[str, list[Row]]:
-    """Print a table for every preset; return its rows."""
-    folders = role_folders(options.data, options.task)
-    if folders is None:
-        raise DrfuseError("no folder for each source", path=options.data)
-    roles = (folders[0].name.lower(), folders[1].name.lower())
-    pairs = find_pairs(options.data, options.task)[: options.limit]
+def score(options: argparse.Namespace, name: str, pairs: list[CleanPair], fuse: Fuse) -> Evaluation:
+    """One preset. Raises ``DrfuseError`` where a pair fails: means must be over the same pairs."""
+    setting = Setting(
+        degradations_of(options.task, name),
+        options.seed,
+        DRFUSION_TABLE,
+        images=options.out / name if options.out else None,
+    )
+    plan = Plan(
+        options.task, str(options.data), name, tuple(pairs), setting,
+        network="drfusion", restorers=("degraded", "lift"),
+    )  # fmt: skip
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        print(f"\r{name} {done}/{len(pairs)}", end="", file=sys.stderr, flush=True)
+
+    found = evaluate(plan, fuse, workers=options.workers, advance=advance)
+    print("\r\033[K", end="", file=sys.stderr)
+    for failure in found.failures:
+        raise DrfuseError(f"{failure.pair}: {failure.message}")
+    return found
+
+
+def run(options: argparse.Namespace, fuse: Fuse) -> dict[str, Evaluation]:
+    """Print a table for every preset, and what they come to; return the evaluations."""
+    pairs = clean_pairs(options.data, options.task)[: options.limit]
+    roles = pairs[0].roles
     names = options.presets.replace("unseen", ",".join(UNSEEN)).split(",")
-    settings = {name: degradations_of(options.task, name) for name in names}
+    for name in names:
+        degradations_of(options.task, name)
     peers = options.peers
     if peers and options.seed != PEER_SEED:
         print(f"peers left out: their inputs were made with seed {PEER_SEED}", file=sys.stderr)
         peers = None
-    results = {}
-    for name, degradations in settings.items():
-        out = options.out / name if options.out else None
-        rows = []
-        for row in evaluate(pairs, roles, degradations, options.seed, fuse, lift, out):
-            rows.append(row)
-            print(f"\r{name} {len(rows)}/{len(pairs)}", end="", file=sys.stderr, flush=True)
-        print("\r\033[K", end="", file=sys.stderr)
-        print(table(f"{options.task}, {name}", roles, rows, peers, options.task, name), "\n")
-        results[name] = rows
+    results, cells = {}, []
+    for name in names:
+        found = score(options, name, pairs, fuse)
+        standing, chain = {}, (None, None)
+        if peers:
+            rows = rows_of(found)
+            ours = {c: value for c, value in means(rows).items() if c in DRFUSION_TABLE}
+            standing = standings(peers, options.task, name, rows, ours)
+            chain = peer_restoration(peers, options.task, name, roles, rows)
+        print(table(found, roles, standing, chain), "\n")
+        cells += standing.values()
+        results[name] = found
+    if cells:
+        print(summary(cells))
     return results
+
+
+def document_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Means and pairs of one preset, ready for JSON."""
+    rows = rows_of(evaluation)
+    seconds = evaluation.methods[0].seconds_per_pair
+    return {"mean": {"seconds": seconds, **means(rows)}, "pairs": rows}
 
 
 def main() -> None:
     """Load drfuse, score every preset, write the JSON document."""
     from drfuse_cli.engine import Engine
-    from drfuse_cli.restore import lift_image
     from drfuse_cli.weights import load_weights
 
     options = parse_arguments()
@@ -297,7 +300,7 @@ def main() -> None:
             correction=options.correction,
         ),
     )
-    results = run(options, engine.fuse, lift_image)
+    results = run(options, engine.fuse)
     if options.json:
         document = {
             "task": options.task,
@@ -305,7 +308,7 @@ def main() -> None:
             "steps": options.steps,
             "correction": options.correction,
             "weights": {"name": weights.name, "sha256": weights.sha256},
-            "presets": {name: {"mean": means(r), "pairs": r} for name, r in results.items()},
+            "presets": {name: document_of(found) for name, found in results.items()},
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n")
 

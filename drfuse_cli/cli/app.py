@@ -19,6 +19,7 @@ from drfuse_cli.cli import console
 from drfuse_cli.cli.degrade import degrade
 from drfuse_cli.cli.demo import demo
 from drfuse_cli.cli.doctor import doctor
+from drfuse_cli.cli.eval import evaluate
 from drfuse_cli.cli.fuse import fuse
 from drfuse_cli.cli.train import train
 from drfuse_cli.cli.weights import weights_app
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for _command in (fuse, degrade, demo, train, doctor):
     app.command()(_command)
+app.command("eval")(evaluate)
 app.add_typer(weights_app, name="weights")
 
 # Typer carries its own copy of click, older releases depend on it: reach both the same way.

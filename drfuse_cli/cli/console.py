@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from drfuse_cli.errors import DrfuseError
+
+
+_UNFOLDED = 1000
+_SECONDS_BETWEEN_LINES = 30
 
 
 def make_streams_safe() -> None:
@@ -65,10 +71,17 @@ def stdout_is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+Styled = str | tuple[str, str]
+"""Text, or text and how rich shows it on a terminal."""
+
+
 def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Styled]], words: int = 1
 ) -> None:
-    """A table on stdout: first so many columns of words, then columns of figures."""
+    """A table on stdout: first so many columns of words, then columns of figures.
+
+    It folds to the width of a terminal; elsewhere it is as wide as it needs to be.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -77,8 +90,9 @@ def table(
     for i, name in enumerate(columns):
         grid.add_column(Text(name), justify="left" if i < words else "right", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(printable(cell)) for cell in row))
-    Console(highlight=False).print(grid)
+        cells = ((cell, "") if isinstance(cell, str) else cell for cell in row)
+        grid.add_row(*(Text(printable(text), style) for text, style in cells))
+    Console(highlight=False, width=None if stdout_is_terminal() else _UNFOLDED).print(grid)
 
 
 # ---- everything else ------------------------------------------------------------------------
@@ -88,6 +102,12 @@ def note(text: str, over: Progress | None = None) -> None:
     """Something worth knowing, on stderr; above a progress bar where one is shown."""
     console = stderr() if over is None else over.console
     console.print(printable(text))
+
+
+def note_at_once(text: str) -> None:
+    """As `note`, from a signal handler: the streams may be in the middle of something."""
+    with suppress(OSError):
+        os.write(2, f"{printable(text)}\n".encode(errors="backslashreplace"))
 
 
 def warn(text: str) -> None:
@@ -144,6 +164,31 @@ def progress(*, counted: bool = True) -> Iterator[Progress]:
         *columns, *counts, console=console, disable=not console.is_terminal, transient=True
     ) as bar:
         yield bar
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Progress over ``total`` pairs; call what it gives after each.
+
+    A bar with pairs per second and the time left on a terminal, now and then a line elsewhere.
+    """
+    started = told = time.monotonic()
+    done = 0
+    with progress() as bar:
+        task = bar.add_task(what, total=total)
+
+        def advance() -> None:
+            nonlocal done, told
+            done += 1
+            now = time.monotonic()
+            rate = done / max(now - started, 1e-9)
+            bar.update(task, advance=1, description=f"{what}, {rate:.2g} pairs/s")
+            if bar.disable and done < total and now - told > _SECONDS_BETWEEN_LINES:
+                told = now
+                left = duration((total - done) / rate)
+                note(f"{done} of {total} pairs, {rate:.2g} pairs/s, {left} left")
+
+        yield advance
 
 
 def duration(seconds: float) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,10 +13,7 @@ from drfuse_cli.cli.outputs import check_outputs
 from drfuse_cli.config import Degradation, Pair, Task
 from drfuse_cli.degradations import applied, describe, parse_overrides
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.pairs import ROLES, find_pairs
-
-if TYPE_CHECKING:
-    from drfuse_cli.imageio import Image
+from drfuse_cli.pairs import ROLES, find_pairs, roles_of
 
 SCHEMA = "drfuse.degrade/1"
 
@@ -57,7 +53,7 @@ def degrade(
     """
     overrides = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
     degradations = applied(task, degrade, overrides)
-    jobs = [_job(pair, task) for pair in _pairs(clean, task, allow_unpaired)]
+    jobs = [_Job(pair, roles_of(pair, task)) for pair in _pairs(clean, task, allow_unpaired)]
     files = [path for job in jobs for path in job.files(output, clean_out)]
     inputs = [path for job in jobs for path in (job.pair.source1, job.pair.source2)]
     check_outputs(files, inputs, overwrite=overwrite)
@@ -100,26 +96,6 @@ def _pairs(clean: list[Path], task: Task, allow_unpaired: bool) -> list[Pair]:
     return [Pair(names[0] if names[0] == names[1] else "_".join(names), first, second)]
 
 
-def _job(pair: Pair, task: Task) -> _Job:
-    first, second = ROLES[task]
-    one, two = _role(pair.source1, first), _role(pair.source2, second)
-    return _Job(pair, (one, two) if one != two else (first[0], second[0]))
-
-
-def _role(path: Path, known: tuple[str, ...]) -> str:
-    """The role that a file's folders or its name speak of; the first known where they do not.
-
-    Medical roles are what the images are; elsewhere the names are aliases of one role.
-    """
-    words = [path.stem.rpartition("_")[2], path.stem.rpartition("-")[2]]
-    words += [parent.name for parent in path.parents]
-    said = next((word.lower() for word in words if word.lower() in known), known[0])
-    return said if said in _MODALITIES else known[0]
-
-
-_MODALITIES = {"mri", "ct", "pet", "spect"}
-
-
 def _without_role(stem: str, task: Task) -> str:
     """``x`` of ``x_ir``."""
     roles = {role for side in ROLES[task] for role in side}
@@ -137,38 +113,15 @@ def _degrade(
     output: Path,
     clean_out: Path | None,
 ) -> None:
+    from drfuse_cli.evaluation.cases import CleanPair, make_case
     from drfuse_cli.imageio import write_image
-    from drfuse_cli.operators.simulate import degrade_image, generator
 
-    images = _read_cropped(job.pair, math.lcm(*(d.sr_scale for d in degradations)))
-    for image, degradation, role in zip(images, degradations, job.roles, strict=True):
-        name = f"{job.pair.name}.png"
-        rng = generator(seed, job.pair.name, role)
-        write_image(output / role / name, degrade_image(image, degradation, rng))
-        if clean_out is not None:
-            write_image(clean_out / role / name, image)
-
-
-def _read_cropped(pair: Pair, multiple: int) -> list[Image]:
-    """Both sources, cut at the bottom and right to sizes that every pooling factor divides."""
-    from drfuse_cli.imageio import Image, read_image
-
-    first, second = read_image(pair.source1), read_image(pair.source2)
-    if (first.height, first.width) != (second.height, second.width):
-        raise DrfuseError(
-            f"this pair differs in size: {first.width}x{first.height} and "
-            f"{second.width}x{second.height}",
-            hint="Clean pairs must be registered and of one size.",
-            path=pair.source1,
-        )
-    height, width = (n // multiple * multiple for n in (first.height, first.width))
-    if not (height and width):
-        raise DrfuseError(
-            f"{first.width}x{first.height} pixels are too few to pool {multiple}x{multiple}",
-            hint="Leave this pair out, or give a smaller --sr-scale.",
-            path=pair.source1,
-        )
-    return [Image(image.pixels[:height, :width], image.path) for image in (first, second)]
+    files = job.pair.source1, job.pair.source2
+    case = make_case(CleanPair(job.pair.name, job.roles, files), degradations, seed)
+    for folder, images in ((output, case.degraded), (clean_out, case.clean)):
+        if folder is not None:
+            for path, image in zip(job.files(folder), images, strict=True):
+                write_image(path, image)
 
 
 def _document(

@@ -1,49 +1,47 @@
 """Objective fusion metrics: one registry, one function that scores.
 
 Every metric compares a fused image F with its two (clean) sources A and B, all 8-bit
-luminance of one size. A new metric is one function ``(a, b, f) -> float`` that raises
-`Undefined` where it has no value, and one entry in `METRICS`.
-
-The six columns of the DRFusion tables (`DRFUSION_TABLE`) follow the definitions of Yu Liu's
-corrected toolbox (yuliu316316/MFIF-Metrics) where it differs from the original one
-(zhengliu6699/imageFusionMetrics).
+luminance of one size. A new metric is one function ``(triple) -> float`` that raises
+`Undefined` where it has no value, and one entry in `drfuse_cli.metrics.registry`.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
 
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.metrics.common import Grey, Undefined
-from drfuse_cli.metrics.gradient import q_g
-from drfuse_cli.metrics.information import q_mi, q_ncie
-from drfuse_cli.metrics.perception import q_cb
-from drfuse_cli.metrics.phase import q_p
-from drfuse_cli.metrics.similarity import fusion_psnr, psnr, q_w, ssim
+from drfuse_cli.metrics.deviation import psnr
+from drfuse_cli.metrics.registry import DRFUSION_TABLE, METRICS, RECOFUSE_TABLE, Better, Metric
+from drfuse_cli.metrics.triple import Picture, Sources, Triple
 
-__all__ = ["DRFUSION_TABLE", "METRICS", "Metric", "Score", "Undefined", "psnr", "resolve", "score"]
+__all__ = [
+    "DRFUSION_TABLE",
+    "METRICS",
+    "PRESETS",
+    "RECOFUSE_TABLE",
+    "Better",
+    "Metric",
+    "Score",
+    "Sources",
+    "Undefined",
+    "psnr",
+    "resolve",
+    "score",
+    "score_against",
+]
 
+_OTHER_NAMES = {"qabf": "Q_G", "nmi": "Q_MI", "fmipixel": "FMI"}
 
-@dataclass(frozen=True)
-class Metric:
-    """One fusion metric: how to read it, where it is from, how to compute it."""
-
-    id: str
-    title: str
-    better: Literal["higher", "lower"]
-    range: tuple[float | None, float | None]
-    """Lowest and highest value; ``None`` is unbounded."""
-    minimum_size: int
-    """Smallest height and width for which it is computed."""
-    identity: float | None
-    """Value for A = B = F where that is one number whatever the image."""
-    source: str
-    function: Callable[[Grey, Grey, Grey], float]
+PRESETS: dict[str, tuple[str, ...]] = {
+    "all": tuple(METRICS),
+    "drfusion": DRFUSION_TABLE,
+    "recofuse": RECOFUSE_TABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -54,92 +52,83 @@ class Score:
     reason: str | None = None
 
 
-_ENTRIES = (
-    Metric(
-        "Q_MI", "normalised mutual information", "higher", (0, 2), 1, 2.0,
-        "Hossny, Nahavandi & Creighton 2008; MFIF-Metrics metricMI, mode 1", q_mi,
-    ),
-    Metric(
-        "Q_NCIE", "nonlinear correlation information entropy", "higher",
-        (1 - math.log(3, 256), 1), 1, None,
-        "Wang, Shen & Zhang 2005; MFIF-Metrics metricWang", q_ncie,
-    ),
-    Metric(
-        "Q_G", "gradient preservation", "higher", (0, 1), 3, 0.9747936249694977,
-        "Xydeas & Petrovic 2000; MFIF-Metrics metricXydeas", q_g,
-    ),
-    Metric(
-        "Q_P", "phase congruency", "higher", (0, 1), 8, None,
-        "Zhao, Laganiere & Liu 2007, on Kovesi's phasecong2; MFIF-Metrics metricZhao", q_p,
-    ),
-    Metric(
-        "Q_CB", "perceived contrast", "higher", (0, 1), 1, 1.0,
-        "Chen & Blum 2009; MFIF-Metrics metricChenBlum", q_cb,
-    ),
-    Metric(
-        "Q_W", "saliency-weighted similarity", "higher", (-1, 1), 8, 1.0,
-        "Piella & Heijmans 2003, weighted; MFIF-Metrics metricPeilla, mode 2", q_w,
-    ),
-    Metric(
-        "SSIM", "structural similarity, mean over the sources", "higher", (-1, 1), 11, 1.0,
-        "Wang et al. 2004, Gaussian window, valid region, L = 255", ssim,
-    ),
-    Metric(
-        "PSNR", "peak signal-to-noise ratio in dB of the mean error", "higher", (0, None), 1, None,
-        "10 log10(255^2 / MSE), MSE averaged over the sources", fusion_psnr,
-    ),
-)  # fmt: skip
+def resolve(ids: str | Iterable[str] | None = None) -> list[Metric]:
+    """The metrics of these IDs and presets (`PRESETS`), in the order asked, each once.
 
-METRICS: dict[str, Metric] = {metric.id: metric for metric in _ENTRIES}
-DRFUSION_TABLE = ("Q_MI", "Q_NCIE", "Q_G", "Q_P", "Q_CB", "Q_W")
-
-
-def resolve(ids: Iterable[str] | None = None) -> list[Metric]:
-    """The metrics of these IDs in any case and order, all of them for ``None``.
-
-    Raises `DrfuseError` for an unknown ID.
+    Takes IDs in any case, as a list or as text between commas; ``None`` is all of them.
+    Raises `DrfuseError` for an unknown ID, with the near ones, or for no ID at all.
     """
     if ids is None:
         return list(METRICS.values())
-    wanted = list(ids)
-    unknown = [name for name in wanted if name.upper() not in METRICS]
+    texts = [ids] if isinstance(ids, str) else ids
+    wanted = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    if not wanted:
+        raise DrfuseError("no metric is asked for", hint=_choices())
+    unknown = [name for name in wanted if not _expand(name)]
     if unknown:
-        raise DrfuseError(
-            f"unknown metric {', '.join(unknown)}", hint=f"choose from {', '.join(METRICS)}"
-        )
-    return [METRICS[name.upper()] for name in wanted]
+        raise DrfuseError(f"unknown metric {', '.join(unknown)}", hint=_suggestion(unknown))
+    return [METRICS[name] for name in dict.fromkeys(i for name in wanted for i in _expand(name))]
 
 
-def score(a: Grey, b: Grey, f: Grey, ids: Iterable[str] | None = None) -> dict[str, Score]:
+def score(a: Grey, b: Grey, f: Grey, ids: str | Iterable[str] | None = None) -> dict[str, Score]:
     """Score the fused image `f` against its sources `a` and `b`.
 
     All three are H x W uint8 luminance of one shape. Returns a `Score` for every ID, in the
     order asked. Raises `DrfuseError` for an unknown ID, another dtype, or differing shapes.
     """
-    for name, image in (("first source", a), ("second source", b), ("fused image", f)):
-        if image.dtype != np.uint8 or image.ndim != 2 or image.size == 0:
-            raise DrfuseError(
-                f"the {name} is {image.dtype} of shape {image.shape}",
-                hint="metrics take 8-bit luminance, height x width",
-            )
-    if not a.shape == b.shape == f.shape:
-        raise DrfuseError(
-            f"sizes differ: sources {_size(a)} and {_size(b)}, fused image {_size(f)}",
-            hint="score against sources of the fused image's size",
-        )
-    return {metric.id: _evaluate(metric, a, b, f) for metric in resolve(ids)}
+    return score_against(Sources.of(a, b), f, ids)
 
 
-def _evaluate(metric: Metric, a: Grey, b: Grey, f: Grey) -> Score:
+def score_against(
+    sources: Sources, f: Grey, ids: str | Iterable[str] | None = None, *, threads: int = 1
+) -> dict[str, Score]:
+    """As `score`, for several fused images of the same sources: their own part is done once.
+
+    With more than one thread, metrics of different kinds are computed side by side.
+    """
+    triple = Triple(sources, Picture(f, "fused image"))
+    metrics = resolve(ids)
+    # What shares work stands in one module and stays on one thread.
+    families: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        families.setdefault(metric.function.__module__, []).append(metric)
+
+    def evaluate(family: list[Metric]) -> dict[str, Score]:
+        return {metric.id: _evaluate(metric, triple) for metric in family}
+
+    if threads == 1:
+        return evaluate(metrics)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(evaluate, families.values()))
+    return {metric.id: part[metric.id] for metric in metrics for part in parts if metric.id in part}
+
+
+def _evaluate(metric: Metric, triple: Triple) -> Score:
     least = metric.minimum_size
-    if min(f.shape) < least:
-        return Score(None, f"{_size(f)} is smaller than {least}x{least}")
+    if min(triple.f.pixels.shape) < least:
+        return Score(None, f"{triple.f.size} is smaller than {least}x{least}")
     try:
-        value = metric.function(a, b, f)
+        value = metric.function(triple)
     except Undefined as undefined:
         return Score(None, str(undefined))
     return Score(float(value)) if math.isfinite(value) else Score(None, "not a finite number")
 
 
-def _size(image: Grey) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
+def _expand(name: str) -> tuple[str, ...]:
+    upper = name.upper()
+    return (upper,) if upper in METRICS else PRESETS.get(name.lower(), ())
+
+
+def _suggestion(unknown: list[str]) -> str:
+    known = {_plain(name): name for name in (*METRICS, *PRESETS)} | _OTHER_NAMES
+    found = [difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.5) for name in unknown]
+    near = dict.fromkeys(known[match] for matches in found for match in matches)
+    return f"did you mean {' or '.join(near)}? {_choices()}" if near else _choices()
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _choices() -> str:
+    return f"choose from {', '.join((*PRESETS, *METRICS))}"

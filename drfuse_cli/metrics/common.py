@@ -1,4 +1,4 @@
-"""What several metrics share: the undefined result, windows and padded filtering."""
+"""What several metrics share: the undefined result, windows, padded filtering, stretching."""
 
 from __future__ import annotations
 
@@ -14,13 +14,6 @@ class Undefined(Exception):
     """A metric has no value for these images; the message says why."""
 
 
-def require_contrast(*images: Grey) -> None:
-    """Raise `Undefined` where an image has one grey level only."""
-    for image in images:
-        if image.min() == image.max():
-            raise Undefined(f"constant image (grey level {image.flat[0]} everywhere)")
-
-
 def gaussian_taps(size: int, sigma: float) -> Array:
     """Taps of a sampled Gaussian of odd `size`, summing to 1; its outer product is G(n, s)."""
     x = np.arange(size) - size // 2
@@ -28,11 +21,21 @@ def gaussian_taps(size: int, sigma: float) -> Array:
     return np.asarray(taps / taps.sum(), np.float64)
 
 
+def single_precision_taps(size: int, sigma: float) -> Array:
+    """The same computed in single precision, as pytorch-msssim does; off the sum 1 by 3e-8."""
+    x = np.arange(size) - size // 2
+    taps = np.exp(-(x**2) / (2.0 * sigma**2)).astype(np.float32)
+    return np.asarray(taps / np.float32(taps.sum(dtype=np.float64)), np.float64)
+
+
 def correlate_same(x: Array, column: Array, row: Array) -> Array:
     """Correlate with the window ``column x row``; zeros outside, output as large as `x`."""
-    return np.asarray(
-        cv2.sepFilter2D(x, cv2.CV_64F, row, column, borderType=cv2.BORDER_CONSTANT), np.float64
-    )
+    return _correlate(x, column, row, cv2.BORDER_CONSTANT)
+
+
+def correlate_mirrored(x: Array, column: Array, row: Array) -> Array:
+    """As `correlate_same`, with the image mirrored about its edge pixels."""
+    return _correlate(x, column, row, cv2.BORDER_REFLECT_101)
 
 
 def correlate_valid(x: Array, taps: Array) -> Array:
@@ -41,3 +44,42 @@ def correlate_valid(x: Array, taps: Array) -> Array:
     before, after = size // 2, size - 1 - size // 2
     full = correlate_same(x, taps, taps)
     return full[before : x.shape[0] - after, before : x.shape[1] - after]
+
+
+def exp(x: Array) -> Array:
+    """Exponential of an H x W map, as exact as numpy's and several times as fast."""
+    return np.asarray(cv2.exp(x), np.float64)
+
+
+def log(x: Array) -> Array:
+    """Natural logarithm of an H x W map, as exact as numpy's and several times as fast."""
+    return np.asarray(cv2.log(x), np.float64)
+
+
+def magnitude(x: Array, y: Array) -> Array:
+    """Length of the vectors (x, y), arrays of one shape."""
+    flat = -1, x.shape[-1]
+    length = np.asarray(cv2.magnitude(x.reshape(flat), y.reshape(flat)), np.float64)
+    return length.reshape(x.shape)
+
+
+def sigmoid(x: Array, slope: float, centre: float) -> Array:
+    """1 / (1 + exp(slope (x - centre))) of an H x W map."""
+    return 1 / (1 + exp(slope * (x - centre)))
+
+
+def filter_radially(x: Array, gain: Array) -> Array:
+    """Multiply the spectrum of `x`, taken as periodic, by a `gain` on the grid of `cycles`."""
+    return np.asarray(np.fft.irfft2(np.fft.rfft2(x) * gain, s=x.shape), np.float64)
+
+
+def cycles(shape: tuple[int, ...]) -> Array:
+    """Radial frequency in cycles per image, on the grid of a real Fourier transform."""
+    rows, columns = shape
+    v = np.fft.fftfreq(rows)[:, None] * rows
+    u = np.fft.rfftfreq(columns)[None, :] * columns
+    return np.asarray(np.hypot(u, v), np.float64)
+
+
+def _correlate(x: Array, column: Array, row: Array, border: int) -> Array:
+    return np.asarray(cv2.sepFilter2D(x, cv2.CV_64F, row, column, borderType=border), np.float64)

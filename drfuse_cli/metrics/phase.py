@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from drfuse_cli.metrics.common import (
     Array,
-    Grey,
     Undefined,
     correlate_same,
     gaussian_taps,
-    require_contrast,
+    magnitude,
+    sigmoid,
 )
+from drfuse_cli.metrics.triple import Picture, Triple, once, require_contrast
 
 Mask = npt.NDArray[np.bool_]
+Spectrum = npt.NDArray[np.complex128]
 
 SCALES = 4
 ORIENTATIONS = 6
 _EPSILON = 1e-4
 _FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
+_WINDOW = gaussian_taps(11, 1.5)
+_ROWS = 16
 
 
 class Features(NamedTuple):
@@ -33,6 +39,15 @@ class Features(NamedTuple):
     minimum: Array
 
 
+class _Response(NamedTuple):
+    """What one orientation answers, each H x W."""
+
+    energy: Array  # before the noise is taken off
+    amplitude: Array  # sum over scales
+    weight: Array  # of a response at many scales
+    finest: Array  # amplitude at the finest scale
+
+
 class _FilterBank(NamedTuple):
     radial: Array  # SCALES x H x W, on the grid of np.fft.fft2
     angular: Array  # ORIENTATIONS x H x W
@@ -40,14 +55,14 @@ class _FilterBank(NamedTuple):
     finest_power: Array  # sum of the squared finest filter, one an orientation
 
 
-def q_p(a: Grey, b: Grey, f: Grey) -> float:
+def q_p(t: Triple) -> float:
     """Product of the feature correlations of congruency and both moments (Zhao et al. 2007).
 
     Raises `Undefined` for a constant image, where the reference returns rounding noise or,
     for a constant fused image, nearly the best score.
     """
-    require_contrast(a, b, f)
-    in_a, in_b, in_f = (phase_congruency(image) for image in (a, b, f))
+    require_contrast(*t.pictures)
+    in_a, in_b, in_f = (phase_congruency(picture) for picture in t.pictures)
     from_a = in_a.congruency > in_b.congruency
     masks = [
         in_a.congruency > _FEATURE,
@@ -67,61 +82,91 @@ def q_p(a: Grey, b: Grey, f: Grey) -> float:
 
 def _best_correlation(references: tuple[Array, ...], masks: list[Mask], fused: Array) -> Array:
     """The largest local correlation with any masked reference; 0 where its mask is off."""
-    window = gaussian_taps(11, 1.5)
-    mean_f = correlate_same(fused, window, window)
-    var_f = correlate_same(fused * fused, window, window) - mean_f**2
-    correlations = []
+    mean_f = _windowed(fused)
+    var_f = _windowed(fused * fused) - mean_f**2
+    best = np.full(fused.shape, -np.inf)
     for reference, mask in zip(references, masks, strict=True):
         x = reference * mask
-        mean = correlate_same(x, window, window)
-        var = correlate_same(x * x, window, window) - mean**2
-        cov = correlate_same(x * fused, window, window) - mean * mean_f
+        mean = _windowed(x)
+        var = _windowed(x * x) - mean**2
+        cov = _windowed(x * fused) - mean * mean_f
         correlation = (cov + _EPSILON) / (np.sqrt(np.abs(var * var_f)) + _EPSILON)
-        correlations.append(correlation * mask)
-    return np.asarray(np.max(correlations, axis=0), np.float64)
+        np.maximum(best, correlation * mask, out=best)
+    return best
 
 
-def phase_congruency(image: Grey) -> Features:
-    """Kovesi's phase congruency (phasecong2) of an H x W image, its moments over orientation."""
-    bank = _filter_bank(*image.shape)
-    spectrum = np.fft.fft2(image.astype(np.float64))
-    energy_sum, amplitude_sum = np.zeros(image.shape), np.zeros(image.shape)
-    cx, cy, cxy = np.zeros(image.shape), np.zeros(image.shape), np.zeros(image.shape)
+def _windowed(x: Array) -> Array:
+    return correlate_same(x, _WINDOW, _WINDOW)
+
+
+@once
+def phase_congruency(image: Picture) -> Features:
+    """Kovesi's phase congruency (phasecong2) of an image, its moments over orientation."""
+    shape = image.pixels.shape
+    bank = _filter_bank(*shape)
+    spectrum = np.fft.fft2(image.real)
+    energy, amplitude = np.zeros(shape), np.zeros(shape)
+    squares = np.empty((ORIENTATIONS, *shape))  # of the congruency in each orientation
+    transforms = np.empty((SCALES, *shape), np.complex128)
+    response = _Response(*np.empty((4, *shape)))
     for orientation in range(ORIENTATIONS):
-        energy, amplitude = _oriented_energy(spectrum, bank, orientation)
-        energy_sum += energy
-        amplitude_sum += amplitude
-        congruency = np.divide(energy, amplitude, out=np.zeros_like(energy), where=amplitude > 0)
-        angle = orientation * np.pi / ORIENTATIONS
-        x, y = congruency * np.cos(angle), congruency * np.sin(angle)
-        cx += x * x
-        cy += y * y
-        cxy += x * y
-    cx, cy, cxy = cx / (ORIENTATIONS / 2), cy / (ORIENTATIONS / 2), cxy / ORIENTATIONS
+        _respond(spectrum * bank.angular[orientation], bank.radial, transforms, response)
+        noise_power = _median_square(response.finest) / np.log(2) / bank.finest_power[orientation]
+        tau2 = noise_power * bank.noise_gain[orientation] / 2
+        noise = (np.sqrt(tau2 * np.pi / 2) + 2 * np.sqrt((2 - np.pi / 2) * tau2)) / 1.7
+        for rows in _bands(shape):
+            above = response.weight[rows] * np.maximum(response.energy[rows] - noise, 0)
+            size = response.amplitude[rows]
+            energy[rows] += above
+            amplitude[rows] += size
+            squares[orientation, rows] = np.square(above / (size + (size == 0)))
+    angle = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
+    x, y = np.cos(angle), np.sin(angle)
+    cx, cy, cxy = np.tensordot([2 * x * x, 2 * y * y, x * y], squares, 1) / ORIENTATIONS
     spread = np.sqrt(cxy**2 + (cx - cy) ** 2) + _EPSILON
-    return Features(
-        energy_sum / (amplitude_sum + _EPSILON), (cx + cy + spread) / 2, (cx + cy - spread) / 2
-    )
+    return Features(energy / (amplitude + _EPSILON), (cx + cy + spread) / 2, (cx + cy - spread) / 2)
 
 
-def _oriented_energy(
-    spectrum: npt.NDArray[np.complex128], bank: _FilterBank, orientation: int
-) -> tuple[Array, Array]:
-    """Weighted energy above the noise, and the amplitude summed over scales."""
-    angular = bank.angular[orientation]
-    responses = np.fft.ifft2(spectrum * (bank.radial * angular))
-    amplitudes = np.abs(responses)
-    amplitude = amplitudes.sum(axis=0)
-    total = responses.sum(axis=0)
-    mean = total / (np.abs(total) + _EPSILON)
-    in_phase = responses * mean.conj()
-    energy = (in_phase.real - np.abs(in_phase.imag)).sum(axis=0)
-    noise_power = np.median(amplitudes[0] ** 2) / np.log(2) / bank.finest_power[orientation]
-    tau2 = noise_power * bank.noise_gain[orientation] / 2
-    threshold = (np.sqrt(tau2 * np.pi / 2) + 2 * np.sqrt((2 - np.pi / 2) * tau2)) / 1.7
-    width = amplitude / (amplitudes.max(axis=0) + _EPSILON) / SCALES
-    weight = 1 / (1 + np.exp(10 * (0.5 - width)))
-    return weight * np.maximum(energy - threshold, 0), amplitude
+def _respond(spectrum: Spectrum, radial: Array, transforms: Spectrum, response: _Response) -> None:
+    """Fill `response` for one orientation; `transforms` (scales x H x W) is scratch space."""
+    for band, transform in zip(radial, transforms, strict=True):
+        np.multiply(spectrum, band, out=transform)
+        _invert(transform)
+    for rows in _bands(spectrum.shape):
+        answers = transforms[:, rows]
+        even, odd = np.ascontiguousarray(answers.real), np.ascontiguousarray(answers.imag)
+        sizes = magnitude(even, odd)
+        response.finest[rows] = sizes[0]
+        response.amplitude[rows] = sizes.sum(axis=0)
+        # Energy along the direction of the sum over scales, less what points across it.
+        x, y = even.sum(axis=0), odd.sum(axis=0)
+        across = np.abs(odd * x - even * y).sum(axis=0)
+        length = magnitude(x, y)
+        response.energy[rows] = (length * length - across) / (length + _EPSILON)
+        width = response.amplitude[rows] / (sizes.max(axis=0) + _EPSILON) / SCALES
+        response.weight[rows] = sigmoid(width, -10, 0.5)
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of rows that let what is computed of them stay in the processor's cache."""
+    return (slice(start, start + _ROWS) for start in range(0, shape[0], _ROWS))
+
+
+def _invert(spectrum: Spectrum) -> None:
+    """Inverse Fourier transform in place."""
+    if any(cv2.getOptimalDFTSize(n) != n for n in spectrum.shape):
+        spectrum[:] = np.fft.ifft2(spectrum)  # OpenCV is slow where a side has a large factor
+    else:
+        pairs = spectrum.view(np.float64).reshape(*spectrum.shape, 2)
+        cv2.dft(pairs, dst=pairs, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
+
+
+def _median_square(x: Array) -> float:
+    """Median of the squares of an array without negative numbers."""
+    half = x.size // 2
+    parted = np.partition(x, half, axis=None)
+    below = parted[half] if x.size % 2 else parted[:half].max()
+    return float((below**2 + parted[half] ** 2) / 2)
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,1 @@
+"""Methods judged on many pairs: cases, baselines, folders of fused images, one run over all."""
