@@ -16,19 +16,20 @@ import numpy as np
 import torch
 
 from drfuse_cli.colour import luma8
+from drfuse_cli.config import Task
 from drfuse_cli.evaluation.baselines import average, laplacian, maximum, wavelet
 from drfuse_cli.imageio import read_image
 from drfuse_cli.metrics import DRFUSION_TABLE, score
 from drfuse_cli.pairs import find_pairs
-from drfuse_cli.training.losses import WEIGHTS, ideal_fusion
+from drfuse_cli.training.losses import WEIGHTS
 
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def ideal(targets: bool) -> Rule:
+def ideal(task: Task) -> Rule:
     def fuse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         x1, x2 = (torch.from_numpy(x)[None, None] / 255 for x in (a, b))
-        fused: np.ndarray = ideal_fusion(x1, x2, targets=targets)[0, 0].numpy() * 255
+        fused: np.ndarray = WEIGHTS[task].ideal(x1, x2)[0, 0].numpy() * 255
         return fused
 
     return fuse
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--task", choices=list(WEIGHTS), required=True)
     options = parser.parse_args()
     rules: dict[str, Rule] = {
-        "ideal fusion": ideal(WEIGHTS[options.task].targets),
+        "ideal fusion": ideal(options.task),
         "maximum": maximum,
         "average": average,
         "laplacian": laplacian,

@@ -12,6 +12,7 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import draw_crops, load_pairs, paint
+from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
 from drfuse_cli.training.loop import Trainer, learning_rate
 from drfuse_cli.training.losses import (
@@ -20,6 +21,7 @@ from drfuse_cli.training.losses import (
     gradient_loss,
     ideal_fusion,
     intensity_loss,
+    sharper,
     structure_loss,
 )
 from drfuse_cli.training.muon import Muon, orthogonalise
@@ -239,3 +241,55 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert rates[1] == pytest.approx(1)
     assert 0.4 < rates[2] < 0.6
     assert rates[3] == pytest.approx(0.01)
+
+
+def test_near_and_far_are_sharp_in_different_places() -> None:
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 256, (96, 80, 3)).astype(np.uint8)
+    first, second = near_and_far(picture[..., 1], picture, rng)
+    assert (first.shape, second.shape) == ((96, 80), (96, 80, 3))
+    near = first == picture[..., 1]
+    far = (second == picture).all(2)
+    assert 0.1 < near.mean() < 0.9
+    assert 0.1 < far.mean() < 0.9
+    assert (near & far).mean() < 0.05
+
+
+def test_the_sharper_source_is_chosen() -> None:
+    rng = np.random.default_rng(4)
+    grain = rng.uniform(0, 255, (128, 128))
+    picture = ((grain + np.roll(grain, 1, 0) + np.roll(grain, 1, 1)) / 3).astype(np.uint8)
+    shots = near_and_far(picture, picture, rng)
+    near, far, sharp = (
+        torch.from_numpy(x.astype(np.float32))[None, None] / 255 for x in (*shots, picture)
+    )
+    fused = sharper(near, far)
+    errors = [(x - sharp).abs().mean() for x in (near, far, fused)]
+    assert errors[2] < 0.25 * min(errors[:2])
+
+
+def test_multifocus_learns_from_sharp_pictures_and_from_pairs(folder: Path, tmp_path: Path) -> None:
+    pictures = load_pairs((folder / "vis",), "multifocus")
+    assert [(pair.name, pair.sharp) for pair in pictures] == [(f"{k}", True) for k in range(3)]
+    first, rgb = draw_crops(pictures, 4, 64, np.random.default_rng(0), colourise=False)
+    assert not np.array_equal(first[:, 0], rgb[:, 0])
+    for name, role in (("near", "ir"), ("far", "vis")):
+        (tmp_path / "real" / name).mkdir(parents=True)
+        for file in (folder / role).iterdir():
+            (tmp_path / "real" / name / file.name).write_bytes(file.read_bytes())
+    both = load_pairs((tmp_path / "real", folder / "vis"), "multifocus")
+    assert [pair.sharp for pair in both] == [False] * 3 + [True] * 3
+
+
+def test_a_run_can_start_from_weights(folder: Path, tmp_path: Path) -> None:
+    start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    begun = Trainer(
+        options(folder, tmp_path / "b.safetensors", init=str(start), task="multifocus"),
+        torch.device("cpu"),
+        "fp32",
+    )
+    found = load_weights(str(start), "ivif").tensors
+    now = begun.average.state_dict()
+    assert all(torch.equal(now[name], tensor.to(now[name])) for name, tensor in found.items())
+    assert begun.model.network.entry.weight.requires_grad
+    assert begun.model.training

@@ -31,6 +31,9 @@ BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Crops per s
 Crop = Annotated[int, typer.Option("--crop", min=32, help="Edge of a crop in pixels.")]
 LearningRate = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
 Width = Annotated[int, typer.Option("--width", min=8, help="Channels of the network.")]
+Init = Annotated[
+    str | None, typer.Option("--init", metavar="WEIGHTS", help="Weights to start from.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Val = Annotated[
     Path | None, typer.Option("--val", metavar="DIR", help="Clean pairs to measure on.")
@@ -61,6 +64,7 @@ def train(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     width: Width = 64,
+    init: Init = None,
     resume: Resume = False,
     val: Val = None,
     val_every: ValEvery = 1000,
@@ -83,7 +87,7 @@ def train(
     chosen = TrainOptions(
         data=tuple(data), task=task, output=output, steps=steps, minutes=minutes,
         batch_size=batch_size, crop=crop, lr=lr, seed=seed, device=options.parse_device(device),
-        precision=precision, width=width, resume=resume, val=val, val_every=val_every,
+        precision=precision, width=width, init=init, resume=resume, val=val, val_every=val_every,
         checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction,
     )  # fmt: skip
     _use_threads(threads)

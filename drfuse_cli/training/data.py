@@ -11,41 +11,61 @@ import numpy as np
 from drfuse_cli.colour import ycbcr_to_rgb
 from drfuse_cli.config import Task
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.imageio import read_image
-from drfuse_cli.pairs import find_pairs
+from drfuse_cli.imageio import Image, read_image
+from drfuse_cli.pairs import find_pairs, is_image, natural_key, role_folders
+from drfuse_cli.training.defocus import near_and_far
 
 
 @dataclass(frozen=True)
 class CleanPair:
-    """Source 1 as ``H x W``, source 2 as ``H x W`` or ``H x W x 3``, uint8."""
+    """Source 1 as ``H x W``, source 2 as ``H x W`` or ``H x W x 3``, uint8.
+
+    ``sharp`` marks one picture that stands for both, to be put out of focus.
+    """
 
     name: str
     first: np.ndarray
     second: np.ndarray
+    sharp: bool = False
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257.0).astype(np.uint8)
 
 
+def _luma(image: Image) -> np.ndarray:
+    pixels = _eight_bits(image.pixels)
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if image.colour else pixels
+
+
 def load_pairs(roots: tuple[Path, ...], task: Task) -> list[CleanPair]:
     """Reads every pair below the roots; source 1 is reduced to luminance.
 
-    Raises DrfuseError where a pair differs in size or nothing is found.
+    For ``multifocus`` a folder without ``near`` and ``far`` holds sharp pictures. Raises
+    DrfuseError where a pair differs in size or nothing is found.
     """
     pairs: list[CleanPair] = []
     for root in roots:
+        if task == "multifocus" and root.is_dir() and not role_folders(root, task):
+            pairs += _sharp_pictures(root)
+            continue
         for pair in find_pairs(root, task):
             first, second = read_image(pair.source1), read_image(pair.source2)
             if (first.height, first.width) != (second.height, second.width):
                 raise DrfuseError("the two sources differ in size", path=pair.source2)
-            grey = _eight_bits(first.pixels)
-            if first.colour:
-                grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY)
-            pairs.append(CleanPair(pair.name, grey, _eight_bits(second.pixels)))
+            pairs.append(CleanPair(pair.name, _luma(first), _eight_bits(second.pixels)))
     if not pairs:
         raise DrfuseError("no clean pairs found", path=", ".join(map(str, roots)))
     return pairs
+
+
+def _sharp_pictures(root: Path) -> list[CleanPair]:
+    files = sorted(filter(is_image, root.rglob("*")), key=lambda path: natural_key(str(path)))
+    images = [read_image(path) for path in files]
+    return [
+        CleanPair(path.stem, _luma(image), _eight_bits(image.pixels), sharp=True)
+        for path, image in zip(files, images, strict=True)
+    ]
 
 
 def _turn(image: np.ndarray, quarter_turns: int, flip: bool) -> np.ndarray:
@@ -98,11 +118,13 @@ def draw_crops(
     """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
 
     float32 in 0..1. Grey second sources come back with equal channels, or three in
-    four painted where ``colourise`` is set.
+    four painted where ``colourise`` is set. Sharp pictures become a near and a far focus.
     """
     firsts, seconds = [], []
     for index in rng.integers(0, len(pairs), count):
         first, second = _cut(pairs[index], size, rng)
+        if pairs[index].sharp:
+            first, second = near_and_far(first, second, rng)
         colour = second.astype(np.float64) / 255
         if colour.ndim == 2:
             if colourise and rng.random() < 0.75:

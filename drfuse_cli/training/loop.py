@@ -26,7 +26,7 @@ from drfuse_cli.training.degradations import MARGIN, degrade, draw
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
 from drfuse_cli.training.muon import Muon
 from drfuse_cli.training.validation import Validation
-from drfuse_cli.weights import save_weights
+from drfuse_cli.weights import load_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class TrainOptions:
     device: str = "auto"
     precision: str = "auto"
     width: int = 64
+    init: str | None = None
+    """Weights to start from, as ``load_weights`` takes them; their sizes replace ``width``."""
     resume: bool = False
     val: Path | None = None
     val_every: int = 1000
@@ -79,14 +81,21 @@ def learning_rate(peak: float, progress: float) -> float:
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(min(angle, math.pi))))
 
 
+def _start(options: TrainOptions) -> DRFusion:
+    if options.init is None:
+        return DRFusion(Architecture.of_width(options.width))
+    model = load_weights(options.init, options.task).network()
+    assert isinstance(model, DRFusion)
+    return model.train().requires_grad_(True)
+
+
 class Trainer:
     """The model, its average and its optimiser."""
 
     def __init__(self, options: TrainOptions, device: torch.device, precision: Precision) -> None:
         torch.manual_seed(options.seed)
         self.options, self.device, self.precision = options, device, precision
-        self.model = DRFusion(Architecture.of_width(options.width)).to(device)
-        self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = _start(options).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         self.optimisers = self._optimisers()
         self.step = 0
@@ -221,6 +230,7 @@ def _record(options: TrainOptions) -> dict[str, Any]:
     """The options that decide the weights, for their metadata; folders by name only."""
     record = asdict(options)
     record["data"] = ["/".join(path.resolve().parts[-2:]) for path in options.data]
+    record["init"] = options.init and Path(options.init).name
     for name in ("output", "val", "run_dir", "resume", "val_every", "checkpoint_every"):
         record.pop(name)
     return record
