@@ -304,6 +304,7 @@ def main() -> None:
     if options.json:
         document = {
             "task": options.task,
+            "roles": clean_pairs(options.data, options.task)[0].roles,
             "seed": options.seed,
             "steps": options.steps,
             "correction": options.correction,

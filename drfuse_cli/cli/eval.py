@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +17,10 @@ from drfuse_cli.degradations import describe, parse_overrides
 from drfuse_cli.errors import DrfuseError, ExitCode
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from drfuse_cli.evaluation.gates import Gate
     from drfuse_cli.evaluation.results import Evaluation
     from drfuse_cli.evaluation.run import Fuse, Plan
     from drfuse_cli.report.evaluation import Grid
-
-_SECONDS_BETWEEN_LINES = 30
 
 _SCORED = "What is scored"
 
@@ -198,13 +192,13 @@ def _run(
         journal = None
         if output is not None:
             journal = stack.enter_context(Journal(output / NAME, _identity(plan, settings), resume))
-        bar = stack.enter_context(console.progress())
+        advance = stack.enter_context(console.counting("evaluating", len(plan.pairs)))
         return evaluate(
             plan,
             fuse,
             journal=journal,
             workers=workers or processors(),
-            advance=_reporter(bar, len(plan.pairs)),
+            advance=advance,
         )
 
 
@@ -243,25 +237,6 @@ def _identity(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
         "metrics": plan.setting.metrics,
         **settings,
     }
-
-
-def _reporter(bar: Progress, total: int) -> Callable[[], None]:
-    """A bar on a terminal, now and then a line anywhere else."""
-    task = bar.add_task("evaluating", total=total)
-    started = told = time.monotonic()
-    done = 0
-
-    def advance() -> None:
-        nonlocal done, told
-        done += 1
-        bar.advance(task)
-        now = time.monotonic()
-        if bar.disable and done < total and now - told > _SECONDS_BETWEEN_LINES:
-            told = now
-            left = (now - started) / done * (total - done)
-            console.note(f"{done} of {total} pairs, {console.duration(left)} left")
-
-    return advance
 
 
 # ---- telling ----------------------------------------------------------------------------------
