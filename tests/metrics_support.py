@@ -39,3 +39,9 @@ def textured(height: int = 47, width: int = 58) -> Triple:
     b = 130 + 70 * np.cos((x + 2 * y) / 5.7) + 40 * np.sin((x - y) / 2.3)
     f = np.where(abs(a - 110) > abs(b - 130), a, b)
     return tuple(np.floor(image + 0.5).astype(np.uint8) for image in (a, b, f))  # type: ignore[return-value]
+
+
+def ramps() -> Triple:
+    """A rises to the right, B downwards, F is the larger of them; 48 x 64."""
+    y, x = np.mgrid[:48, :64]
+    return tuple(np.array(image, np.uint8) for image in (4 * x, 5 * y, np.maximum(4 * x, 5 * y)))  # type: ignore[return-value]

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from metrics_support import Triple, scene, textured
+from metrics_support import Triple, ramps, scene, textured
 from scipy.signal import convolve2d, correlate2d
 
 from drfuse_cli.metrics import METRICS, score
@@ -581,3 +581,10 @@ def test_agrees_with_the_literal_definition(kind: str, name: str) -> None:
     # The window of MS_SSIM is that of single precision, which shows on flat areas.
     tolerance = 1e-5 if name == "MS_SSIM" else 1e-9
     assert value == pytest.approx(REFERENCES[name](a, b, f), rel=tolerance)
+
+
+@pytest.mark.parametrize("name", [name for name in REFERENCES if name != "MS_SSIM"])
+def test_the_literal_definitions_are_those_of_the_published_implementations(name: str) -> None:
+    """What those printed for the ramps is held in test_metrics.py."""
+    value = score(*ramps(), [name])[name].value
+    assert value == pytest.approx(REFERENCES[name](*ramps()), rel=1e-9)

@@ -111,7 +111,9 @@ def _evaluate(metric: Metric, triple: Triple) -> Score:
         value = metric.function(triple)
     except Undefined as undefined:
         return Score(None, str(undefined))
-    return Score(float(value)) if math.isfinite(value) else Score(None, "not a finite number")
+    if not math.isfinite(value):
+        return Score(None, "not a finite number")
+    return Score(float(value) + 0.0)  # turns -0.0 into 0.0
 
 
 def _expand(name: str) -> tuple[str, ...]:
@@ -121,9 +123,12 @@ def _expand(name: str) -> tuple[str, ...]:
 
 def _suggestion(unknown: list[str]) -> str:
     known = {_plain(name): name for name in (*METRICS, *PRESETS)} | _OTHER_NAMES
-    found = [difflib.get_close_matches(_plain(name), known, n=3, cutoff=0.5) for name in unknown]
-    near = dict.fromkeys(known[match] for matches in found for match in matches)
+    near = dict.fromkeys(known[match] for name in unknown for match in _near(_plain(name), known))
     return f"did you mean {' or '.join(near)}? {_choices()}" if near else _choices()
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    return [name] if name in known else difflib.get_close_matches(name, known, n=3, cutoff=0.5)
 
 
 def _plain(name: str) -> str:

@@ -88,7 +88,7 @@ def _mutual_informations(t: Triple) -> tuple[float, float]:
 
 
 def _mutual_information(x: Picture, y: Picture, joint: Array) -> float:
-    return entropy(x) + entropy(y) - _entropy(joint)
+    return max(entropy(x) + entropy(y) - _entropy(joint), 0.0)  # rounding may leave less
 
 
 def _entropy(p: Array) -> float:

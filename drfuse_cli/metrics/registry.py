@@ -103,7 +103,7 @@ _ENTRIES = (
         function=single.ag,
         variants=(
             "CDDFuse and IVIF_ZOO divide by MN: lower by the factor (M-1)(N-1)/MN.",
-            "MFIF-Metrics takes forward differences: 3 to 80 % higher.",
+            "MFIF-Metrics takes forward differences: 1 to 80 % higher.",
         ),
     ),
     Metric(
@@ -145,7 +145,7 @@ _ENTRIES = (
         function=information.q_te,
         variants=(
             "The reference crosses the marginals u and v; so do we, or its values are missed.",
-            "MFIF-Metrics calls mode 2 (Cvejic 2006, q = 1.85, not normalised): 10 to 10000.",
+            "MFIF-Metrics calls mode 2 (Cvejic 2006, q = 1.85, not normalised): 3 to 10000.",
         ),
     ),
     Metric(
@@ -176,7 +176,8 @@ _ENTRIES = (
         variants=(
             "imageFusionMetrics has other constants, wraps angles and averages a ratio per pixel: "
             "-0.23 to +0.11.",
-            "Evaluation-for-Image-Fusion and CDDFuse treat equal strengths otherwise: up to 0.003.",
+            "Evaluation-for-Image-Fusion and CDDFuse treat equal strengths otherwise: up to 0.003, "
+            "0.007 on small images.",
             "The best value is 0.975, not 1, by the constants of the paper.",
         ),
     ),
@@ -213,7 +214,7 @@ _ENTRIES = (
         id="Q_P",
         title="phase congruency",
         better="higher",
-        range=(0, 1),
+        range=(-1, 1),
         minimum_size=8,
         formula=(
             "P_pc P_M P_m: largest local correlation with A, B or the stronger of both, "
@@ -224,6 +225,7 @@ _ENTRIES = (
         variants=(
             "imageFusionMetrics has an older low-pass filter: 3e-5 to 1.4e-3 apart on odd sizes.",
             "The references rate a constant fused image near 1; it has no value here.",
+            "Fusions lie within 0 to 1; edges beside those of the sources give less than 0.",
         ),
     ),
     Metric(

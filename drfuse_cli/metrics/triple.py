@@ -130,7 +130,7 @@ def require_contrast(*pictures: Picture) -> None:
     for picture in pictures:
         low, high = picture.levels
         if low == high:
-            raise Undefined(f"constant image (grey level {low} everywhere)")
+            raise Undefined(f"constant image: the {picture.name}")
 
 
 def require_stretchable(*pictures: Picture) -> None:
