@@ -65,7 +65,8 @@ class JointCorrection(nn.Module):
         if mode in ("joint", "fusion"):
             kappa = torch.sigmoid(learned[:, 6, None])
             x1, x2, f = X_bar[:, SOURCE1], X_bar[:, SOURCE2], X_bar[:, FUSED]
-            fused = f + kappa * (m * x1 + (1 - m) * x2 - f)
+            # What the fused image is trained towards must not bend the restored sources.
+            fused = f + kappa * (m * x1.detach() + (1 - m) * x2.detach() - f)
             X_bar = join(x1, x2, fused, X_bar[:, 3:])
         return X_bar
 

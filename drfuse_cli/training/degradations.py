@@ -37,12 +37,16 @@ _SCALES: dict[Task, tuple[dict[int, float], dict[int, float]]] = {
 
 @dataclass(frozen=True)
 class Draw:
-    """One source of a batch: noise in grey levels as in the file and blur sigma, ``B`` each."""
+    """One source of a batch: noise in grey levels as in the file and blur sigma, ``B`` each.
+
+    ``exact``: the network is told these values as they are, not as a user would guess them.
+    """
 
     noise_std: Tensor
     sigma: Tensor
     scale: int
     border: str
+    exact: bool = False
 
 
 _PUBLISHED_SHARE = 0.5
@@ -53,7 +57,7 @@ def draw(task: Task, count: int, rng: np.random.Generator) -> tuple[Draw, Draw]:
     """Noise 0..25, blur 0..3, scale 1, 2 or 4, independent per source; an eighth is clean.
 
     Every second batch is drawn around a published preset instead, which is where most
-    files are compared.
+    files are compared, and where the values are known exactly.
     """
     border = str(rng.choice(["reflect", "real", "zero"], p=[0.45, 0.4, 0.15]))
     if rng.random() < _PUBLISHED_SHARE:
@@ -88,6 +92,7 @@ def _draw_published(
             torch.from_numpy(d.blur_sigma * rng.uniform(0.9, 1.1, count)).float(),
             d.sr_scale,
             border,
+            exact=True,
         )
         for d in preset(task, name)
     )
@@ -150,8 +155,8 @@ def degrade(
     file2 = _observe(rgb, draws[1], generator)
     file2 = torch.where(colour[:, None, None, None], file2, file2[:, :1])
     y2 = to_ycbcr(file2)
-    noise = [_stated(d.noise_std, 0.08, rng) for d in draws]
-    sigma = [_stated(d.sigma, 0.03, rng) for d in draws]
+    noise = [d.noise_std if d.exact else _stated(d.noise_std, 0.08, rng) for d in draws]
+    sigma = [d.sigma if d.exact else _stated(d.sigma, 0.03, rng) for d in draws]
     luma_noise = noise[1] * torch.where(colour, LUMA_NOISE_GAIN, 1.0)
     chroma_noise = noise[1] * torch.where(colour, CHROMA_NOISE_GAIN, 0.0)
     operators: list[Operator] = [

@@ -82,6 +82,7 @@ class Validation:
                 torch.full((count,), d.blur_sigma),
                 d.sr_scale,
                 "reflect",
+                exact=True,
             )
             for d in preset(self.task, name)  # type: ignore[arg-type]
         )
