@@ -209,6 +209,16 @@ def test_undefined_is_null_with_a_reason(drfuse: Cli) -> None:
     assert "nan" not in done.text.lower()
 
 
+def test_the_terminal_says_what_a_mean_leaves_out(drfuse: Cli) -> None:
+    make_data(Path("data"), "a", "b")
+    make_fused(Path("mine"), "a")
+    write_image("mine/b.png", Image(np.full(SIZE, 7, np.uint8)))
+    said = drfuse("eval", "data", "--fused", "mine", "--metrics", "Q_MI,SD").err
+    assert "Q_MI of mine has no value for 1 of 2 pairs (constant image" in said
+    assert "the mean is over the others" in said
+    assert "SD of mine" not in said
+
+
 def test_many_metrics_stand_below_each_other(drfuse: Cli) -> None:
     make_data(Path("data"), "a")
     make_fused(Path("mine"), "a")

@@ -246,6 +246,7 @@ def _show(found: Evaluation, output: Path | None, as_json: bool) -> None:
     from drfuse_cli.report.evaluation import (
         PAGE,
         evaluation_document,
+        gaps,
         restoration_grid,
         score_grid,
         write_reports,
@@ -259,6 +260,8 @@ def _show(found: Evaluation, output: Path | None, as_json: bool) -> None:
     for failure in found.failures:
         method = f", {failure.method}" if failure.method else ""
         console.warn(f"{failure.pair}{method}: {failure.message}")
+    for gap in gaps(found):
+        console.note(gap)
     if as_json:
         console.document(evaluation_document(found))
         return

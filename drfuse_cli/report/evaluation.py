@@ -66,6 +66,26 @@ def pictures(evaluation: Evaluation, images: Path) -> list[Picture]:
     return [picture for picture in found if picture.path.is_file()]
 
 
+def gaps(evaluation: Evaluation) -> Iterator[str]:
+    """What a mean leaves out: a line for every metric that some pairs of a method have not."""
+    total = len(evaluation.pairs)
+    for metric in evaluation.metrics:
+        alike: dict[tuple[int, str], list[str]] = {}
+        for method in evaluation.methods:
+            scores = [pair.scores[metric.id] for pair in method.pairs if metric.id in pair.scores]
+            missing = total - sum(score.value is not None for score in scores)
+            reasons = [score.reason or "" for score in scores if score.value is None]
+            if missing:
+                why = (reasons or ["the pair failed"])[0]
+                alike.setdefault((missing, why), []).append(method.name)
+        for (missing, why), names in alike.items():
+            kept = "no mean" if missing == total else "the mean is over the others"
+            yield (
+                f"{metric.id} of {', '.join(names)} has no value for {missing} of {total} pairs "
+                f"({why}): {kept}"
+            )
+
+
 # ---- JSON -------------------------------------------------------------------------------------
 
 
