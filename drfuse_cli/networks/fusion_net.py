@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from drfuse_cli.networks.convolution import Conv
+
 STATE = ("x1", "x2", "f", "cb", "cr")
 """Channels of the state: restored sources, fused luminance, chroma of the colour source."""
 
@@ -61,9 +63,9 @@ _CHANGE = 0.1
 """What one unit of the head's output changes, so that first steps are small."""
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> nn.Conv2d:
+def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> Conv:
     """A convolution that keeps the variance of its input, times ``gain`` squared."""
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    conv = Conv(inputs, outputs, kernel)
     nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs * kernel**2))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
@@ -89,7 +91,8 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
         scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
-        return h + self.conv2(F.relu(torch.addcmul(shift, self.conv1(h), 1 + scale)))
+        changed = torch.addcmul(shift, self.conv1(h), 1 + scale).relu_()
+        return self.conv2(changed).add_(h)
 
 
 class Stack(nn.ModuleList):
@@ -148,8 +151,7 @@ class FusionNet(nn.Module):
         self.embed = _embedder(CONDITION + 2, e)
         self.entry = _conv(8 * state, w)
         self.body = Stack(arch.step_blocks, w, e)
-        self.noise_head = nn.Conv2d(w, 4 * state, 3, padding=1)
-        self.weight_head = nn.Conv2d(w, 4, 3, padding=1)
+        self.noise_head, self.weight_head = Conv(w, 4 * state), Conv(w, 4)
         for head in (self.noise_head, self.weight_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]

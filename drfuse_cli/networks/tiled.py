@@ -16,7 +16,7 @@ _STEP_HALO = 16
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """A tile, and where it lies inside its surroundings."""
 
     outer: tuple[slice, slice]
@@ -29,7 +29,9 @@ class _Window:
         return rows, columns
 
 
-def _windows(height: int, width: int, tile: int, halo: int) -> Iterator[_Window]:
+def windows(height: int, width: int, tile: int, halo: int) -> Iterator[Window]:
+    """Tiles of ``tile`` pixels a side, or less at the end, with ``halo`` pixels around them."""
+
     def spans(n: int) -> Iterator[tuple[slice, slice, slice]]:
         for start in range(0, n, tile):
             stop = min(start + tile, n)
@@ -39,7 +41,7 @@ def _windows(height: int, width: int, tile: int, halo: int) -> Iterator[_Window]
     for rows in spans(height):
         for columns in spans(width):
             outer, inner, place = zip(rows, columns, strict=True)
-            yield _Window(outer, inner, place)
+            yield Window(outer, inner, place)
 
 
 class TiledNetwork:
@@ -53,7 +55,7 @@ class TiledNetwork:
         lifted, observed = pad_to_multiple(lifted), pad_to_multiple(observed)
         height, width = lifted.shape[-2:]
         features: Tensor | None = None
-        for w in _windows(height, width, self.tile, _ENCODER_HALO):
+        for w in windows(height, width, self.tile, _ENCODER_HALO):
             index = (..., *w.outer)
             part = self.network.encode(lifted[index], observed[index], condition)
             if features is None:
@@ -68,7 +70,7 @@ class TiledNetwork:
         height, width = state.shape[-2:]
         state, estimate = pad_to_multiple(state), pad_to_multiple(estimate)
         change, weight = state.new_empty(state.shape), state.new_empty(state[:, :1].shape)
-        for w in _windows(state.shape[-2], state.shape[-1], self.tile, _STEP_HALO):
+        for w in windows(state.shape[-2], state.shape[-1], self.tile, _STEP_HALO):
             outer, inner, place = (..., *w.outer), (..., *w.inner), (..., *w.place)
             part = features[(..., *w.halved(w.outer))]
             de, m = self.network(state[outer], estimate[outer], part, condition, time)

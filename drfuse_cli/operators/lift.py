@@ -22,12 +22,11 @@ def natural_spectrum(frequency: Tensor, shape: tuple[int, int]) -> Tensor:
     return (frequency**2 + lowest**2) ** (-_SLOPE / 2)
 
 
-def prior_variance(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
-    """The power-law prior ``C f^-q`` of each channel of ``y``, over ``operator.frequency``.
+def prior_level(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
+    """The level ``C`` of the power-law prior ``C f^-q`` of each channel, ``B x C x 1 x 1``.
 
-    The level ``C`` is the median of observed over expected power in the low frequencies,
-    where signal outweighs noise and blur. ``y``: ``B x C x h x w``; ``noise_var``
-    broadcasts against it.
+    The median of observed over expected power in the low frequencies, where signal outweighs
+    noise and blur. ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
     """
     shape = natural_spectrum(operator.frequency, operator.shape)
     expected = operator.gram(shape).expand_as(power := operator.power(y))
@@ -39,14 +38,24 @@ def prior_variance(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
     if low.shape[-1] > 1:
         low, noise = low[..., 1:], noise[..., 1:]  # the mean says nothing about contrast
     level = low.median(-1).values / _CHI2_MEDIAN - noise_var[..., 0, 0] * noise.median(-1).values
-    return _LEVEL * level.clamp_min(1e-12)[..., None, None] * shape
+    return _LEVEL * level.clamp_min(1e-12)[..., None, None]
 
 
-def lift(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
+def prior_variance(
+    operator: Operator, y: Tensor, noise_var: Tensor, level: Tensor | None = None
+) -> Tensor:
+    """The power-law prior of each channel of ``y``, over ``operator.frequency``."""
+    if level is None:
+        level = prior_level(operator, y, noise_var)
+    return level * natural_spectrum(operator.frequency, operator.shape)
+
+
+def lift(operator: Operator, y: Tensor, noise_var: Tensor, level: Tensor | None = None) -> Tensor:
     """The maximum a posteriori image under the power-law prior, ``B x C x H x W``.
 
-    Subsumes the Wiener filter (40) and the exact inverse of the composite operator.
+    ``level`` is that of the prior, where it is not to be that of ``y`` itself. Subsumes the
+    Wiener filter (40) and the exact inverse of the composite operator.
     """
     mean = y.mean((-2, -1), keepdim=True)
     flat = mean.expand(*y.shape[:-2], *operator.shape)
-    return operator.prox(flat, y, prior_variance(operator, y, noise_var), noise_var)
+    return operator.prox(flat, y, prior_variance(operator, y, noise_var, level), noise_var)

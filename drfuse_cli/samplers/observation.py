@@ -16,17 +16,18 @@ class Observation:
     """One degraded source ``y = A x + n`` in the units of the state.
 
     ``y``: ``B x C x h x w``; ``noise_var``: ``B x C x 1 x 1``; ``channels``: the part of the
-    state it observes.
+    state it observes; ``level`` of the prior, ``B x C x 1 x 1``, where ``y`` is part of a whole.
     """
 
     operator: Operator
     y: Tensor
     noise_var: Tensor
     channels: slice
+    level: Tensor | None = None
 
     def lift(self) -> Tensor:
         """The coloured-prior estimate at full resolution, ``B x C x H x W``."""
-        return lift(self.operator, self.y, self.noise_var)
+        return lift(self.operator, self.y, self.noise_var, self.level)
 
     def enlarge(self) -> Tensor:
         """The observation itself, each pixel repeated up to full resolution."""

@@ -1,0 +1,73 @@
+"""Convolutions by Winograd's algorithm: the same to rounding, and only where it may be used."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from drfuse_cli.networks import convolution
+from drfuse_cli.networks.convolution import Conv
+
+quick = pytest.mark.skipif(
+    not torch.backends.nnpack.is_available(), reason="this torch was built without NNPACK"
+)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """What goes through the quick way."""
+    seen: list[Tensor] = []
+    convolve = torch._nnpack_spatial_convolution
+
+    def watched(x: Tensor, *rest: object) -> Tensor:
+        seen.append(x)
+        return convolve(x, *rest)
+
+    monkeypatch.setattr(torch, "_nnpack_spatial_convolution", watched)
+    return seen
+
+
+@quick
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 5), (64, 80), (33, 121)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_same_to_rounding(size: tuple[int, int], batch: int, calls: list[Tensor]) -> None:
+    torch.manual_seed(0)
+    conv, x = Conv(48, 32), torch.randn(batch, 48, *size)
+    expected = nn.functional.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)  # type: ignore[union-attr]
+    with torch.no_grad():
+        found = conv(x)
+        channels_last = conv(x.contiguous(memory_format=torch.channels_last))
+    assert len(calls) == 2
+    assert (found - expected).abs().max() < 1e-4
+    assert torch.equal(found, channels_last)
+
+
+@pytest.mark.parametrize(
+    "why", ["gradients", "double", "autocast", "narrow", "another kernel", "missing"]
+)
+def test_elsewhere_it_is_an_ordinary_convolution(
+    why: str, calls: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = Conv(32, 4 if why == "narrow" else 32, 1 if why == "another kernel" else 3)
+    x = torch.randn(1, 32, 20, 20)
+    if why == "double":
+        conv, x = conv.double(), x.double()
+    if why == "missing":
+        monkeypatch.setattr(convolution, "_has_winograd", lambda: False)
+    with (
+        torch.set_grad_enabled(why == "gradients"),
+        torch.autocast("cpu", torch.bfloat16, enabled=why == "autocast"),
+    ):
+        found = conv(x)
+        expected = nn.Conv2d.forward(conv, x)
+    assert torch.equal(found, expected)
+    assert calls == []
+    assert found.requires_grad == (why == "gradients")
+
+
+def test_gradients_are_those_of_the_ordinary_convolution() -> None:
+    conv, x = Conv(16, 16), torch.randn(1, 16, 6, 6)
+    conv(x).square().sum().backward()
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.abs().max() > 0
