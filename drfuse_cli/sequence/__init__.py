@@ -1,0 +1,1 @@
+"""Frames that follow each other: the same settings for all of them, from files to a file."""
