@@ -1,0 +1,1 @@
+"""How fast fusing is here, where the time goes, and what the hardware could do."""
