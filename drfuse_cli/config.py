@@ -19,6 +19,12 @@ PRESET_NAMES: tuple[PresetName, ...] = ("none", "noise", "blur", "composite")
 
 Correction = Literal["joint", "none", "paper", "data", "fusion"]
 
+Register = Literal["auto", "none", "translation", "homography"]
+
+Agc = Literal["auto", "none", "percentile", "clahe"]
+
+Fit = Literal["none", "crop", "letterbox"]
+
 
 @dataclass(frozen=True)
 class Degradation:
@@ -28,7 +34,9 @@ class Degradation:
     0..255 scale, per channel. ``blur_sigma`` is in pixels of the full-resolution grid.
     ``psf`` (odd height and width, sum 1) replaces the Gaussian. ``zero_border`` says that
     the blur was made with zero padding. ``origin`` names where each value came from:
-    ``flag``, ``preset``, ``estimate``, ``sizes`` or ``default``.
+    ``flag``, ``profile``, ``preset``, ``estimate``, ``sizes`` or ``default``. ``seen`` is what
+    else was found in the file and is left in it: how many times it was ``enlarged``, the
+    standard deviation of its ``stripes``, the quality of its ``jpeg``.
     """
 
     noise_std: float = 0.0
@@ -38,6 +46,7 @@ class Degradation:
     psf_name: str | None = None
     zero_border: bool = False
     origin: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value, low, high in (

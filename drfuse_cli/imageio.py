@@ -46,12 +46,14 @@ class Image:
     """Pixels as they stand in a file: H x W (grey) or H x W x 3 (RGB), uint8 or uint16.
 
     ``path`` and ``sha256`` name the file and its bytes where the image was read from one.
+    ``unit``: the value of count 0 and of one count, where the file held floating-point numbers.
     Raises ``ValueError`` for any other shape or dtype.
     """
 
     pixels: np.ndarray
     path: str | None = None
     sha256: str | None = None
+    unit: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
@@ -86,33 +88,37 @@ class Image:
 # --- reading ---------------------------------------------------------------------------
 
 
-def read_image(path: StrPath) -> Image:
+def read_image(path: StrPath, measured: bool = False) -> Image:
     """The image in a file, its format and depth decided by its content.
 
     EXIF orientation is applied, alpha and colour profile are dropped, and colour with three
-    identical channels becomes grey. Raises ``DrfuseError`` naming the file where it is
+    identical channels becomes grey. ``measured``: grey TIFF of 32-bit floating-point numbers is
+    read too, its range as 0..65535. Raises ``DrfuseError`` naming the file where it is
     missing, damaged, truncated, oversized or of a kind that is not read.
     """
-    return decode_image(_read_file(path), os.fspath(path))
+    return decode_image(_read_file(path), os.fspath(path), measured)
 
 
-def decode_image(data: bytes, name: str) -> Image:
+def decode_image(data: bytes, name: str, measured: bool = False) -> Image:
     """As :func:`read_image`, from the bytes of a file; ``name`` stands in messages."""
     kind = _format(data, name)
-    limit = _max_pixels()
+    limit = max_pixels()
+    unit = None
     try:
-        pixels = _grey_if_equal(_decode(data, kind, limit, name))
+        pixels = _grey_if_equal(_decode(data, kind, limit, name, measured))
+        if pixels.dtype == np.float32:
+            pixels, unit = _counted(pixels, name)
     except DrfuseError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        raise _too_large(name, limit) from error
+        raise too_large(name, limit) from error
     except MemoryError as error:
         raise DrfuseError(
             "not enough memory to read it", path=name, code=ExitCode.ENVIRONMENT
         ) from error
     except Exception as error:  # decoders raise anything on damaged input
         raise _damaged(name, kind, error) from error
-    return Image(pixels, name, hashlib.sha256(data).hexdigest())
+    return Image(pixels, name, hashlib.sha256(data).hexdigest(), unit)
 
 
 def _read_file(path: StrPath) -> bytes:
@@ -123,10 +129,10 @@ def _read_file(path: StrPath) -> bytes:
             raise DrfuseError("is a folder, not an image", path=name)
         if not stat.S_ISREG(status.st_mode):
             raise DrfuseError("is not a regular file", path=name)
-        limit = _max_pixels()
+        limit = max_pixels()
         # four 16-bit channels, and generous metadata
         if status.st_size > 8 * limit + (64 << 20):
-            raise _too_large(name, limit)
+            raise too_large(name, limit)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise DrfuseError("no such file", hint="Check the path.", path=name) from error
@@ -155,10 +161,14 @@ _FOREIGN = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"v/1\x01", "an OpenEXR image"),
+    (b"#?RADIANCE", "a Radiance HDR image"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
     (b"\x89HDF", "an HDF5 file"),
     (b"version https://git-lfs", "a Git LFS pointer, not the image itself"),
 )
+_RAW = b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR"
+"""How RAF, RW2 and ORF begin; CR2, NEF, ARW and DNG begin as TIFF does."""
+_RAW_SUFFIXES = {".cr2", ".nef", ".nrw", ".arw", ".dng", ".pef", ".srw", ".3fr", ".iiq", ".raw"}
 
 
 def _format(data: bytes, name: str) -> str:
@@ -166,17 +176,37 @@ def _format(data: bytes, name: str) -> str:
         raise DrfuseError("is empty", hint="Copy or export the file again.", path=name)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    if data.startswith(_RAW) or _is_cr2(data) or data[4:12] == b"ftypcrx ":
+        raise _raw(name)
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
     found = next((what for signature, what in _FOREIGN if data.startswith(signature)), None)
     if found is None and data[4:8] == b"ftyp":
         found = "a HEIC, AVIF or video file"
+    if data[128:132] == b"DICM" or data[344:348] == b"n+1\0":
+        raise DrfuseError(
+            "is a medical file", hint="drfuse fuse --task medical reads DICOM and NIfTI.", path=name
+        )
     message = f"is {found}" if found else "is not an image of a known format"
     raise DrfuseError(message, hint=f"Formats that are read: {READABLE}.", path=name)
 
 
-def _max_pixels() -> int:
+def _is_cr2(data: bytes) -> bool:
+    return data[:4] in (b"II*\0", b"MM\0*") and data[8:10] == b"CR"
+
+
+def _raw(name: str) -> DrfuseError:
+    return DrfuseError(
+        "is a RAW file, as its camera's sensor counted it",
+        hint="Develop it into a 16-bit TIFF, for example with dcraw_emu -6 -T FILE (LibRaw) or "
+        "rawtherapee-cli -t -b16 -c FILE, and use that.",
+        path=name,
+    )
+
+
+def max_pixels() -> int:
+    """The most pixels that an image may have; raises ``DrfuseError`` for a limit that is none."""
     text = os.environ.get(MAX_PIXELS_VARIABLE, "").strip()
     if not text:
         return DEFAULT_MAX_PIXELS
@@ -188,14 +218,21 @@ def _max_pixels() -> int:
     return int(text)
 
 
-def _decode(data: bytes, kind: str, limit: int, name: str) -> np.ndarray:
+def _decode(data: bytes, kind: str, limit: int, name: str, measured: bool) -> np.ndarray:
     bits, inverted = 8, False
+    if kind == "JPEG" and _is_radiometric(data):
+        raise DrfuseError(
+            "is a radiometric JPEG: what it shows is a palette, the measured values lie inside",
+            hint="Export them as a 16-bit TIFF: with the camera maker's software, or with "
+            f"exiftool -b -RawThermalImage {name} > raw.tif",
+            path=name,
+        )
     if kind == "PNG":
         _check_png_chunks(data)
         bits = data[24]
     with _pillow(limit) as caught:
         if kind == "TIFF":
-            bits, inverted = _check_tiff(data, name, caught)
+            bits, inverted = _check_tiff(data, name, caught, measured)
         image: PIL.Image.Image = PIL.Image.open(io.BytesIO(data), formats=(kind,))
         if kind == "TIFF":  # the one plugin that looks at the limit again while loading
             image.load()
@@ -205,6 +242,8 @@ def _decode(data: bytes, kind: str, limit: int, name: str) -> np.ndarray:
         )
     image.load()  # a check even where OpenCV decodes
     opencv = kind == "PNG" or bits == 16
+    if bits == 32:
+        return np.array(image, np.float32)
     pixels = _with_opencv(data, image.size, bits) if opencv else _with_pillow(image, name)
     if kind == "TIFF":  # both decoders turn TIFF by themselves
         return ~pixels if inverted else pixels
@@ -248,17 +287,40 @@ def _check_png_chunks(data: bytes) -> None:
     raise ValueError("it ends too early")
 
 
+def _is_radiometric(data: bytes) -> bool:
+    """Whether a JPEG has the segment in which thermal cameras of FLIR store what they measured."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0xFF:  # filling
+            at += 1
+            continue
+        if data[at + 1] == 0xE1 and data[at + 4 : at + 9] == b"FLIR\0":
+            return True
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False
+
+
 _SAMPLE_FORMATS = {2: "signed integer", 3: "floating-point", 5: "complex", 6: "complex"}
 _WIDTH_HINT = "Scale it to 0..65535 and save it as 16-bit PNG or TIFF."
+_FLOAT_HINT = (
+    f"Tone-map a picture. {_WIDTH_HINT} A grey one of 32 bits can be the infrared source of drfuse "
+    "fuse, unless --agc none leaves it without a scale."
+)
+_RAW_PHOTOMETRIC = 32803, 34892
+_RAW_COMPRESSION = 32767, 34713, 65535
 
 
-def _check_tiff(data: bytes, name: str, caught: list[warnings.WarningMessage]) -> tuple[int, bool]:
-    """Bits per channel, and whether 16-bit grey is stored with white as zero."""
+def _check_tiff(
+    data: bytes, name: str, caught: list[warnings.WarningMessage], measured: bool
+) -> tuple[int, bool]:
+    """Bits per channel (32: floating-point), and whether 16-bit grey has white as zero."""
     big = data[2:4] in (b"+\0", b"\0+")
     tags = ImageFileDirectory_v2(data[: 16 if big else 8])
     stream = io.BytesIO(data)
     stream.seek(tags.next)
     tags.load(stream)
+    if _is_raw_tiff(tags, name):
+        raise _raw(name)
     lost = [str(w.message) for w in caught if "Truncated" in str(w.message)]
     lost += [str(w.message) for w in caught if "Corrupt" in str(w.message)]
     if lost:
@@ -268,10 +330,13 @@ def _check_tiff(data: bytes, name: str, caught: list[warnings.WarningMessage]) -
             "holds more than one page", hint="Split it, and use one page per file.", path=name
         )
     depths, samples = set(tags.get(258, (1,))), tags.get(277, 1)
+    if measured and depths == {32} and samples == 1 and set(tags.get(339, (1,))) == {3}:
+        return 32, False
     for sample_format in tags.get(339, (1,)):
         if sample_format != 1:
             what = _SAMPLE_FORMATS.get(sample_format, "unknown")
-            raise DrfuseError(f"holds {what} pixels", hint=_WIDTH_HINT, path=name)
+            hint = _FLOAT_HINT if sample_format == 3 else _WIDTH_HINT
+            raise DrfuseError(f"holds {what} pixels", hint=hint, path=name)
     if not depths <= {1, 2, 4, 8} and depths != {16}:
         raise DrfuseError(
             f"has {'/'.join(map(str, sorted(depths)))} bits per channel, not 1, 2, 4, 8 or 16",
@@ -287,6 +352,43 @@ def _check_tiff(data: bytes, name: str, caught: list[warnings.WarningMessage]) -
             path=name,
         )
     return max(depths), depths == {16} and photometric == 0
+
+
+def _is_raw_tiff(tags: ImageFileDirectory_v2, name: str) -> bool:
+    """Whether a TIFF is a camera's RAW file, whose first picture is often a mere preview."""
+    preview = 330 in tags and tags.get(254, 0) == 1
+    return (
+        preview
+        or 50706 in tags  # the version of DNG
+        or tags.get(262) in _RAW_PHOTOMETRIC
+        or tags.get(259) in _RAW_COMPRESSION
+        or Path(name).suffix.lower() in _RAW_SUFFIXES
+    )
+
+
+_LEAST_BULK = 1 / 256
+
+
+def _counted(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[float, float]]:
+    """Floating-point numbers as 16-bit counts, and the unit of these."""
+    if not np.isfinite(values).all():
+        raise DrfuseError(
+            "holds values that are not numbers",
+            hint="Replace them, for example by the smallest value of the picture.",
+            path=name,
+        )
+    low, high = float(values.min()), float(values.max())
+    first, last = np.percentile(values, (0.1, 99.9)).tolist()
+    if last - first < _LEAST_BULK * (high - low):
+        raise DrfuseError(
+            f"a few values lie far outside all others: {low:.6g} to {high:.6g}, where most lie "
+            f"from {first:.6g} to {last:.6g}",
+            hint="If they mark missing data, replace them; else save the logarithm.",
+            path=name,
+        )
+    step = (high - low) / 65535 or 1.0
+    counts = np.floor((values.astype(np.float64) - low) / step + 0.5)
+    return counts.clip(0, 65535).astype(np.uint16), (low, step)
 
 
 def _with_pillow(image: PIL.Image.Image, name: str) -> np.ndarray:
@@ -358,7 +460,8 @@ def _damaged(name: str, kind: str, error: Exception) -> DrfuseError:
     )
 
 
-def _too_large(name: str, limit: int) -> DrfuseError:
+def too_large(name: str, limit: int) -> DrfuseError:
+    """What to tell the user about an image of more than ``limit`` pixels."""
     return DrfuseError(
         f"is larger than the limit of {limit:,} pixels",
         hint=f"If you trust the file, set the environment variable {MAX_PIXELS_VARIABLE} higher.",
@@ -439,9 +542,19 @@ def write_image(path: StrPath, image: Image, overwrite: bool = True) -> None:
 def write_bytes(path: StrPath, data: bytes | Iterable[bytes]) -> None:
     """Replace a file by new content in one step, so that no reader ever sees half of it.
 
-    ``data`` may come in pieces. A symbolic link is replaced, not followed. Raises
-    ``DrfuseError`` with the code for the environment where the disk is full, read-only or
-    failing.
+    ``data`` may come in pieces. Raises ``DrfuseError`` as `replacing` does.
+    """
+    with replacing(path) as temporary, open(temporary, "xb") as stream:
+        stream.writelines([data] if isinstance(data, bytes) else data)
+
+
+@contextmanager
+def replacing(path: StrPath) -> Iterator[Path]:
+    """A name beside ``path`` for a new file, which takes its place if all goes well.
+
+    It is removed otherwise. Missing folders are made; a symbolic link is replaced, not followed.
+    Raises ``DrfuseError`` with the code for the environment where the disk is full, read-only
+    or failing.
     """
     target = Path(path)
     if os.path.isdir(target):
@@ -451,9 +564,8 @@ def write_bytes(path: StrPath, data: bytes | Iterable[bytes]) -> None:
     temporary = target.with_name(f".drfuse-{secrets.token_hex(8)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as stream:
-            stream.writelines([data] if isinstance(data, bytes) else data)
-            stream.flush()
+        yield temporary
+        with open(temporary, "r+b") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, target)
     except BaseException as error:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from drfuse_cli.config import Correction, Task
+from drfuse_cli.config import Agc, Correction, Fit, FuseOptions, Register, Task
 from drfuse_cli.degradations import Mode
 from drfuse_cli.errors import DrfuseError
+from drfuse_cli.medical.options import Axis, Colours
 
 Method = Literal["drfusion", "recofuse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -16,6 +17,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DEGRADATION = "Degradation"
 _METHOD = "Method"
 _EXTRA = "Extra output"
+_MEDICAL = "DICOM and NIfTI"
 
 TaskOption = Annotated[
     Task,
@@ -32,8 +34,8 @@ DegradeOption = Annotated[
     Mode,
     typer.Option(
         "--degrade",
-        help="What the files went through: auto measures the noise and takes the scale from "
-        "the sizes; the others are the published presets.",
+        help="What the files went through: auto estimates noise and blur and takes the scale "
+        "from the sizes; the others are the published presets.",
         rich_help_panel=_DEGRADATION,
     ),
 ]
@@ -79,6 +81,36 @@ ScaleOption = Annotated[
         "--sr-scale",
         metavar="N[,N2]",
         help="How many times smaller the source is than the fused image.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+
+RegisterOption = Annotated[
+    Register,
+    typer.Option(
+        "--register",
+        help="Whether the sources lie on each other: auto looks, warns where they do not, and "
+        "moves nothing; translation and homography move one of them.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+
+AgcOption = Annotated[
+    Agc,
+    typer.Option(
+        "--agc",
+        help="How the counts of a thermal camera become grey levels: auto stretches 16-bit grey "
+        "files that use a small part of their range; percentile stretches any; clahe evens out "
+        "contrast too; none takes all files as they stand.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+FitOption = Annotated[
+    Fit,
+    typer.Option(
+        "--fit",
+        help="What to do about sizes that are no whole multiples of each other: none refuses "
+        "them; crop cuts the larger source and resamples it; letterbox keeps what it alone sees.",
         rich_help_panel=_DEGRADATION,
     ),
 ]
@@ -130,14 +162,30 @@ TileOption = Annotated[
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes beside this one; one a core by default."),
+]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, help="Processor threads; all by default.")
+]
+
+# ---- pairs ----------------------------------------------------------------------------------
+
+UnpairedOption = Annotated[
+    bool, typer.Option("--allow-unpaired", help="Skip files without a partner.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N pairs.")
 ]
 
 # ---- output ---------------------------------------------------------------------------------
 
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that exist already.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Keep what an interrupted run has done already.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 SaveSourcesOption = Annotated[
@@ -146,6 +194,15 @@ SaveSourcesOption = Annotated[
         "--save-sources",
         metavar="DIR",
         help="Also write the two restored sources, source1.png and source2.png.",
+        rich_help_panel=_EXTRA,
+    ),
+]
+SaveFoldersOption = Annotated[
+    str | None,
+    typer.Option(
+        "--save-sources",
+        metavar="DIR",
+        help="Also write the restored sources, into DIR/source1 and DIR/source2.",
         rich_help_panel=_EXTRA,
     ),
 ]
@@ -161,6 +218,52 @@ ExplainOption = Annotated[
 NoSidecarOption = Annotated[
     bool,
     typer.Option("--no-sidecar", help="Do not write OUT.json.", rich_help_panel=_EXTRA),
+]
+
+# ---- medical --------------------------------------------------------------------------------
+
+WindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="C,W[,C2,W2]",
+        help="Centre and width of the range that becomes black to white, in the units of the "
+        "file; 'auto' for the window that the file names, or else one that fits its values.",
+        rich_help_panel=_MEDICAL,
+    ),
+]
+SliceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--slice",
+        metavar="N[,N2]",
+        help="One slice or frame of a volume, counted from 1.",
+        rich_help_panel=_MEDICAL,
+    ),
+]
+AxisOption = Annotated[
+    Axis,
+    typer.Option(
+        "--axis",
+        help="How volumes are cut into slices; auto: the way they were taken, where that shows.",
+        rich_help_panel=_MEDICAL,
+    ),
+]
+ColormapOption = Annotated[
+    Colours,
+    typer.Option(
+        "--colormap",
+        help="Colours for a grey source 2; auto: hot, except for MR and CT.",
+        rich_help_panel=_MEDICAL,
+    ),
+]
+IgnoreGeometryOption = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-geometry",
+        help="Take the sources voxel for voxel, wherever their files say that they lie.",
+        rich_help_panel=_MEDICAL,
+    ),
 ]
 
 # ---- parsing --------------------------------------------------------------------------------
@@ -194,6 +297,44 @@ def parse_correction(no_correction: bool, mode: Correction | None) -> Correction
             f"--no-correction and --correction {mode} contradict each other", hint="Give one."
         )
     return "none" if no_correction else mode or "joint"
+
+
+def fuse_options(
+    *,
+    task: Task,
+    method: Method,
+    weights: str | None,
+    steps: int,
+    no_correction: bool,
+    correction: Correction | None,
+    device: str,
+    precision: Precision,
+    tile: str,
+    seed: int,
+    keep_states: bool,
+) -> FuseOptions:
+    """What the flags of ``fuse`` and ``batch`` ask for; raises ``DrfuseError`` naming a flag."""
+    check_method(method)
+    return FuseOptions(
+        task=task,
+        weights=weights,
+        steps=steps,
+        correction=parse_correction(no_correction, correction),
+        device=parse_device(device),
+        precision=precision,
+        tile=parse_tile(tile),
+        seed=seed,
+        keep_states=keep_states,
+    )
+
+
+def check_agc(agc: Agc, task: Task) -> None:
+    """Raise ``DrfuseError`` for gain control where no source is infrared."""
+    if task != "ivif" and agc in ("percentile", "clahe"):
+        raise DrfuseError(
+            f"--agc {agc} is for infrared sources, and --task {task} has none",
+            hint="Leave it out; DICOM and NIfTI have --window.",
+        )
 
 
 def check_method(method: Method) -> None:
