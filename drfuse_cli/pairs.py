@@ -11,6 +11,10 @@ from drfuse_cli.config import Pair
 from drfuse_cli.errors import DrfuseError, ExitCode
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"}
+    | {".wmv", ".ogv", ".y4m"}
+)
 
 # Folder names, and suffixes of file names, of source 1 and source 2; compared in any case.
 ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -21,49 +25,59 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 _LISTED = 20  # names in one message
 
+Roles = tuple[str, str]
+"""What a user calls source 1 and source 2."""
 Files = dict[str, list[Path]]
 Scenes = dict[str, tuple[list[Path], list[Path]]]
 """By scene name: the files that claim to be source 1, and those that claim to be source 2."""
 
 
 def find_pairs(
-    root: Path, task: str, allow_unpaired: bool = False, leave_out: Iterable[Path] = ()
+    root: Path,
+    task: str,
+    allow_unpaired: bool = False,
+    leave_out: Iterable[Path] = (),
+    roles: Roles | None = None,
 ) -> list[Pair]:
     """The pairs under ``root``, in natural order of their names.
 
     Looks for one folder per source (``role_folders``) and pairs by relative stem; where there
     are none, pairs by suffix in one folder (``x_ir.png`` with ``x_vis.png``). ``Pair.name`` is
     the relative stem with forward slashes. Hidden files and other file types are left out, and
-    so are the folders ``leave_out`` below ``root``: those that results go to.
+    so are the folders ``leave_out`` below ``root``: those that results go to. ``roles`` stand in
+    place of those of the task: two names, or two patterns of file names whose ``*`` is the name
+    of the scene, such as ``cam_*_L``.
 
     Raises ``DrfuseError`` that lists the names for duplicates, for orphans (unless
     ``allow_unpaired``, which skips them), for links that lead out of ``root``, and where no
     pair is found.
     """
     away = {Path(os.path.realpath(folder)) for folder in leave_out}
-    folders = role_folders(root, task)
-    if folders:
+    folders = role_folders(root, task, roles)
+    if roles and "*" in "".join(roles):
+        scenes = _by_pattern(root, roles, away)
+    elif folders:
         first, second = (_by_stem(folder, root, away) for folder in folders)
         scenes = {name: (first.get(name, []), second.get(name, [])) for name in {**first, **second}}
     else:
-        scenes = _by_suffix(root, task, away)
+        scenes = _by_suffix(root, task, away, roles)
     _refuse_duplicates(root, scenes)
     if not allow_unpaired:
         _refuse_orphans(root, scenes)
     pairs = [Pair(name, *one, *two) for name, (one, two) in scenes.items() if one and two]
     if not pairs:
-        raise _nothing_found(root, task)
+        raise _nothing_found(root, task, roles)
     return sorted(pairs, key=lambda pair: natural_key(pair.name))
 
 
-def role_folders(root: Path, task: str) -> tuple[Path, Path] | None:
+def role_folders(root: Path, task: str, roles: Roles | None = None) -> tuple[Path, Path] | None:
     """The folders of source 1 and source 2 directly under ``root``, or None without both.
 
     ``mri`` is source 1, except beside ``ct`` alone. Raises ``DrfuseError`` where a source
     has two folders or ``root`` is not a readable folder.
     """
     folders = {path.name: path for path in _entries(root) if path.is_dir()}
-    first, second = _assign(folders, task)
+    first, second = _assign(folders, task, roles)
     if not (first and second):
         return None
     for names in (first, second):
@@ -97,9 +111,24 @@ def _role(path: Path, known: tuple[str, ...]) -> str:
 _MODALITIES = {"mri", "ct", "pet", "spect"}
 
 
+def check_roles(roles: Roles) -> Roles:
+    """The same; raises ``ValueError`` where they cannot tell two sources apart."""
+    stars = [role.count("*") for role in roles]
+    if roles[0].lower() == roles[1].lower():
+        raise ValueError("both sources have the same role")
+    if stars not in ([0, 0], [1, 1]):
+        raise ValueError("roles are two names, or two patterns with one * each")
+    return roles
+
+
 def is_image(path: Path) -> bool:
     """True where the name ends like an image that drfuse reads; the content is not looked at."""
     return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_video(path: Path) -> bool:
+    """True where the name ends like a video; the content is not looked at."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def natural_key(name: str) -> tuple[object, ...]:
@@ -109,11 +138,13 @@ def natural_key(name: str) -> tuple[object, ...]:
     return (numbered, name)
 
 
-def _assign(labels: Iterable[str], task: str) -> tuple[list[str], list[str]]:
+def _assign(
+    labels: Iterable[str], task: str, roles: Roles | None = None
+) -> tuple[list[str], list[str]]:
     """Split the labels that name a role of ``task`` into those of source 1 and source 2."""
     if task not in ROLES:
         raise DrfuseError(f"unknown task {task!r}", hint=f"Tasks: {', '.join(ROLES)}.")
-    one, two = ROLES[task]
+    one, two = _known(task, roles)
     known = sorted(label for label in labels if label.lower() in {*one, *two})
     only_second = [label for label in known if label.lower() not in one]
     if only_second:
@@ -125,6 +156,28 @@ def _assign(labels: Iterable[str], task: str) -> tuple[list[str], list[str]]:
     )
 
 
+def _known(task: str, roles: Roles | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of both sources, in lower case."""
+    if roles is None:
+        return ROLES[task]
+    return (roles[0].lower(),), (roles[1].lower(),)
+
+
+def _by_pattern(root: Path, patterns: Roles, away: Collection[Path]) -> Scenes:
+    """The images under ``root`` by what the ``*`` of a pattern stands for, folder by folder."""
+    scenes: Scenes = {}
+    strictest_first = sorted(enumerate(patterns), key=lambda one: -len(one[1]))
+    for path in _images(root, root, away):
+        for side, pattern in strictest_first:
+            name = path.name if Path(pattern).suffix.lower() in IMAGE_SUFFIXES else path.stem
+            expression = "(.+)".join(re.escape(part) for part in pattern.split("*", 1))
+            if match := re.fullmatch(expression, name, re.IGNORECASE | re.DOTALL | re.ASCII):
+                scene = (path.relative_to(root).parent / match[1]).as_posix()
+                scenes.setdefault(scene, ([], []))[side].append(path)
+                break
+    return scenes
+
+
 def _by_stem(folder: Path, root: Path, away: Collection[Path]) -> Files:
     """The images under ``folder`` by their relative path without suffix."""
     found: Files = {}
@@ -133,9 +186,9 @@ def _by_stem(folder: Path, root: Path, away: Collection[Path]) -> Files:
     return found
 
 
-def _by_suffix(root: Path, task: str, away: Collection[Path]) -> Scenes:
+def _by_suffix(root: Path, task: str, away: Collection[Path], own: Roles | None = None) -> Scenes:
     """The images under ``root`` whose stem ends in ``_ROLE`` or ``-ROLE``, by the rest of it."""
-    roles = "|".join(sorted({role for side in ROLES[task] for role in side}))
+    roles = "|".join(re.escape(role) for role in sorted({*sum(_known(task, own), ())}))
     flags = re.IGNORECASE | re.DOTALL | re.ASCII  # ſ is no s
     pattern = re.compile(rf"(?P<scene>.*[^/])[_-](?P<role>{roles})", flags)
     labelled: dict[str, Files] = {}
@@ -145,7 +198,7 @@ def _by_suffix(root: Path, task: str, away: Collection[Path]) -> Scenes:
             by_role.setdefault(match["role"], []).extend(paths)
     scenes = {}
     for scene, by_role in labelled.items():
-        first, second = _assign(by_role, task)
+        first, second = _assign(by_role, task, own)
         scenes[scene] = (
             [path for role in first for path in by_role[role]],
             [path for role in second for path in by_role[role]],
@@ -229,8 +282,14 @@ def _refuse_orphans(root: Path, scenes: Scenes) -> None:
         )
 
 
-def _nothing_found(root: Path, task: str) -> DrfuseError:
+def _nothing_found(root: Path, task: str, roles: Roles | None = None) -> DrfuseError:
     """Say what was looked for, or which other task the folder fits."""
+    if roles is not None:
+        return DrfuseError(
+            f"no pairs of {roles[0]} and {roles[1]} found",
+            hint="Looked for two folders of these names, or files whose names end in or fit them.",
+            path=root,
+        )
     fitting = [other for other in ROLES if _has_both(root, other)]
     if task in fitting:
         hint = "Its two folders have no file name in common."

@@ -1,0 +1,626 @@
+"""``drfuse batch``: a folder of pairs in, a folder of images and a manifest out."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from drfuse_cli.cli import console, options
+from drfuse_cli.cli import profile as rigs
+from drfuse_cli.cli.loading import load_engine
+from drfuse_cli.cli.outputs import check_outputs, free_space
+from drfuse_cli.cli.video import VideoRequest, fuse_video, refuse_flags
+from drfuse_cli.config import Agc, Fit, FuseOptions, Pair, Register
+from drfuse_cli.degradations import Mode, describe, parse_overrides
+from drfuse_cli.errors import DrfuseError, ExitCode
+from drfuse_cli.pairs import is_video
+
+if TYPE_CHECKING:
+    from drfuse_cli.batch.cluster import Cluster
+    from drfuse_cli.batch.pipeline import Outcome, Stop
+    from drfuse_cli.batch.plan import Outputs, Plan
+    from drfuse_cli.batch.recipe import Recipe
+    from drfuse_cli.batch.run import Existing, Spread, Todo
+    from drfuse_cli.batch.summary import Summary
+    from drfuse_cli.engine import Engine
+    from drfuse_cli.sources import Assumptions
+
+SCHEMA = "drfuse.batch.plan/1"
+
+_RUN = "Running"
+_EXISTING = "What an earlier run left"
+_VIDEO = "Video and sequences"
+_REMEDY = (
+    "Choose another folder with -o, go on with --resume, keep what is there with "
+    "--skip-existing, or replace it with --overwrite."
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="DIR|VIDEO1",
+        help="A folder with one folder a source, such as ir and vis, or with files such as "
+        "x_ir.png and x_vis.png; or the video of source 1.",
+    ),
+]
+Second = Annotated[
+    Path | None,
+    typer.Argument(metavar="[VIDEO2]", help="The video of source 2, frame by frame."),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUTDIR|VIDEO",
+        help="Gets an image for every pair, manifest.jsonl and summary.json; of two videos, "
+        "the fused one: .mp4, .mov or .mkv.",
+    ),
+]
+PairsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        metavar="FILE.csv",
+        help="Columns source1, source2 and perhaps name, paths relative to this file; then DIR "
+        "is not looked into.",
+    ),
+]
+BatchSize = Annotated[
+    str,
+    typer.Option(
+        "--batch-size",
+        metavar="auto|N",
+        help="Pairs of one size that a GPU takes at once.",
+        rich_help_panel=_RUN,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Threads that read, and as many that write; one a core by default. With --engine "
+        "ray: workers, one a GPU or else one a core.",
+        rich_help_panel=_RUN,
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Only part I of N; all parts together leave what a single run leaves.",
+        rich_help_panel=_RUN,
+    ),
+]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="What spreads the work: this process, or Ray on this machine or a cluster.",
+        rich_help_panel=_RUN,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        metavar="HOST:PORT|auto",
+        envvar="RAY_ADDRESS",
+        show_envvar=True,
+        help="The Ray cluster to use; without one, --engine ray starts Ray on this machine.",
+        rich_help_panel=_RUN,
+    ),
+]
+FailFast = Annotated[
+    bool,
+    typer.Option("--fail-fast", help="Stop at the first pair that fails.", rich_help_panel=_RUN),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would be done; write nothing.", rich_help_panel=_RUN),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with a run of the same settings; pairs that failed are tried again.",
+        rich_help_panel=_EXISTING,
+    ),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing",
+        help="Leave out pairs whose fused image exists, whatever made it.",
+        rich_help_panel=_EXISTING,
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite", help="Replace files that exist already.", rich_help_panel=_EXISTING
+    ),
+]
+NoSidecar = Annotated[
+    bool,
+    typer.Option(
+        "--no-sidecar", help="As for fuse; of a folder, the manifest holds the sidecars anyway."
+    ),
+]
+Sequence = Annotated[
+    bool,
+    typer.Option(
+        "--sequence",
+        help="The pairs are frames of one sequence, in natural order: estimates are made once, "
+        "from all of it, so that nothing flickers. Always so for videos.",
+        rich_help_panel=_VIDEO,
+    ),
+]
+CodecOption = Annotated[
+    Literal["auto", "h264", "ffv1"],
+    typer.Option(
+        "--codec",
+        help="Of a fused video: H.264, or lossless FFV1 (.mkv), which auto takes for 16 bits.",
+        rich_help_panel=_VIDEO,
+    ),
+]
+
+
+def batch(
+    ctx: typer.Context,
+    root: Root = None,
+    second: Second = None,
+    *,
+    output: Output,
+    task: options.TaskOption = "ivif",
+    profile: rigs.ProfileOption = None,
+    pairs: PairsFile = None,
+    allow_unpaired: options.UnpairedOption = False,
+    degrade: options.DegradeOption = "auto",
+    noise_std: options.NoiseOption = None,
+    blur_sigma: options.BlurOption = None,
+    psf: options.PsfOption = None,
+    sr_scale: options.ScaleOption = None,
+    register: options.RegisterOption = "auto",
+    crop: rigs.CropOption = None,
+    motion: rigs.MotionOption = None,
+    agc: options.AgcOption = "auto",
+    fit: options.FitOption = "none",
+    method: options.MethodOption = "drfusion",
+    weights: options.WeightsOption = None,
+    steps: options.StepsOption = 3,
+    no_correction: options.NoCorrectionOption = False,
+    correction: options.CorrectionOption = None,
+    device: options.DeviceOption = "auto",
+    precision: options.PrecisionOption = "auto",
+    tile: options.TileOption = "auto",
+    seed: options.SeedOption = 0,
+    batch_size: BatchSize = "auto",
+    workers: Workers = None,
+    shard: ShardOption = None,
+    engine: EngineOption = "local",
+    ray_address: RayAddress = None,
+    fail_fast: FailFast = False,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    skip_existing: SkipExisting = False,
+    overwrite: Overwrite = False,
+    as_json: options.JsonOption = False,
+    save_sources: options.SaveFoldersOption = None,
+    explain: options.ExplainOption = None,
+    no_sidecar: NoSidecar = False,
+    sequence: Sequence = False,
+    codec: CodecOption = "auto",
+) -> None:
+    """Restore and fuse a folder of pairs, or two videos.
+
+    Examples: drfuse batch pairs/ -o fused/ --degrade composite
+    and: drfuse batch ir.mp4 vis.mp4 -o fused.mp4
+    """
+    started = time.perf_counter()
+    chosen = options.fuse_options(
+        task=task,
+        method=method,
+        weights=weights,
+        steps=steps,
+        no_correction=no_correction,
+        correction=correction,
+        device=device,
+        precision=precision,
+        tile=tile,
+        seed=seed,
+        keep_states=explain is not None,
+    )
+    options.check_agc(agc, task)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    said = rigs.choose(ctx, flags, register, crop, motion)
+    sources = _videos(root, second)
+    if sources is not None or sequence:
+        said = replace(said, register=_of_frames(said.register))
+    said.tell()
+    if sources is not None:
+        refuse_flags(
+            {
+                "--pairs": pairs is not None,
+                "--explain": explain is not None,
+                "--shard": shard is not None,
+                "--resume": resume,
+                "--skip-existing": skip_existing,
+                "--engine ray": engine == "ray",
+                f"--agc {agc}": agc in ("percentile", "clahe"),
+                f"--fit {fit}": fit != "none",
+            }
+        )
+        from drfuse_cli.evaluation.pool import processors
+        from drfuse_cli.sources import Assumptions
+
+        fuse_video(
+            VideoRequest(
+                sources,
+                output,
+                None if save_sources is None else Path(save_sources),
+                chosen,
+                Assumptions(task, degrade, said.overrides, rig=said.rig),
+                codec,
+                allow_unpaired,
+                _batch_size(batch_size),
+                workers or processors(),
+                overwrite,
+                not no_sidecar,
+                dry_run,
+                as_json,
+            )
+        )
+        return
+    if codec != "auto":
+        raise DrfuseError(f"--codec {codec} is for videos", hint="Folders hold PNG.")
+    from drfuse_cli.batch.plan import Shard, gather_pairs, make_plan
+
+    part = Shard.of(shard) if shard is not None else None
+    outputs = _outputs(output, save_sources, explain, steps)
+    found = gather_pairs(root, pairs, task, allow_unpaired, outputs, said.roles)
+    request = _Request(
+        chosen,
+        degrade,
+        said,
+        agc,
+        fit,
+        make_plan(found, outputs, part),
+        tuple(found) if sequence else (),
+        _existing(resume, skip_existing, overwrite),
+        _batch_size(batch_size),
+        workers,
+        fail_fast,
+        started,
+    )
+    _check(request, touch=not dry_run)
+    with _cluster(request, ray_address) if engine == "ray" else nullcontext() as cluster:
+        ready = _prepare(request, cluster)
+        if dry_run:
+            _show_plan(request, ready, as_json)
+        else:
+            _run(request, ready, as_json)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Everything the flags ask for; ``started`` is when they did.
+
+    ``frames``: the pairs whose settings are to be the same, those of other shards included.
+    """
+
+    options: FuseOptions
+    mode: Mode
+    said: rigs.Chosen
+    agc: Agc
+    fit: Fit
+    plan: Plan
+    frames: tuple[Pair, ...]
+    existing: Existing
+    batch_size: int | None
+    workers: int | None
+    fail_fast: bool
+    started: float
+
+    @property
+    def threads(self) -> int:
+        from drfuse_cli.evaluation.pool import processors
+
+        return self.workers or processors()
+
+
+def _videos(first: Path | None, second: Path | None) -> tuple[Path, Path] | None:
+    """The two videos, where that is what was given."""
+    if first is not None and second is not None:
+        return first, second
+    if first is not None and is_video(first) and not first.is_dir():
+        raise DrfuseError(
+            "this is one video",
+            hint="Give that of source 2 as well: drfuse batch ir.mp4 vis.mp4 -o fused.mp4",
+            path=first,
+        )
+    return None
+
+
+# ---- flags and checks -------------------------------------------------------------------------
+
+
+def _existing(resume: bool, skip_existing: bool, overwrite: bool) -> Existing:
+    asked: dict[str, Existing] = {}
+    if resume:
+        asked["--resume"] = "resume"
+    if skip_existing:
+        asked["--skip-existing"] = "skip"
+    if overwrite:
+        asked["--overwrite"] = "overwrite"
+    if len(asked) > 1:
+        raise DrfuseError(f"{' and '.join(asked)} contradict each other", hint="Give one.")
+    return next(iter(asked.values()), "refuse")
+
+
+def _of_frames(register: Register) -> Register:
+    """Nothing is looked for in frames; raise ``DrfuseError`` where they were to be moved."""
+    if register in ("translation", "homography"):
+        raise DrfuseError(
+            f"--register {register} would move every frame of a sequence by itself",
+            hint="Leave it out, and align videos beforehand. drfuse fuse FRAME1 FRAME2 on one "
+            "pair of frames says by how much they are off.",
+        )
+    return "none"
+
+
+def _batch_size(text: str) -> int | None:
+    """The number of pairs; ``None`` for ``auto``."""
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise DrfuseError(f"--batch-size is {text!r}", hint="Use auto, or a number of pairs.")
+    return int(text)
+
+
+def _outputs(output: Path, save_sources: str | None, explain: str | None, steps: int) -> Outputs:
+    from drfuse_cli.batch.plan import Outputs
+    from drfuse_cli.report.explain import names
+
+    return Outputs(
+        output,
+        None if save_sources is None else Path(save_sources),
+        None if explain is None else Path(explain),
+        tuple(names(steps)) if explain is not None else (),
+    )
+
+
+def _check(request: _Request, *, touch: bool) -> None:
+    """Raise for outputs that cannot be written; warn where the disk may become full."""
+    from drfuse_cli.batch.journal import journals, shard_files
+
+    plan = request.plan
+    run = [plan.manifest, plan.summary]
+    if plan.shard is None:
+        run += [*journals(plan.folder), *shard_files(plan.folder)]
+    inputs = [path for work in plan.work for path in work.sources]
+    check_outputs(
+        [*(path for work in plan.work for path in work.files), *dict.fromkeys(run)],
+        [*inputs, *(Path(file) for file in request.said.overrides.psf if file)],
+        overwrite=request.existing != "refuse",
+        remedy=_REMEDY,
+        touch=touch,
+    )
+    _check_space(plan)
+
+
+def _check_space(plan: Plan) -> None:
+    # PNG files of fused images are about as large as the larger source.
+    needed = sum(max(_size(path) for path in work.sources) for work in plan.work)
+    free = free_space(plan.folder)
+    if not free:
+        raise DrfuseError(
+            "the disk is full",
+            hint="Free some space, or write to another disk.",
+            path=plan.folder,
+            code=ExitCode.ENVIRONMENT,
+        )
+    if free < needed:
+        console.warn(f"{plan.folder}: {free >> 20} MiB are free; {needed >> 20} may be needed")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # said when it is read
+        return 0
+
+
+# ---- running ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is known once the network is loaded and earlier results are looked at."""
+
+    recipe: Recipe
+    engine: Engine | Spread
+    todo: Todo
+
+
+@contextmanager
+def _cluster(request: _Request, address: str | None) -> Iterator[Cluster]:
+    from drfuse_cli.batch.cluster import connect
+    from drfuse_cli.evaluation.pool import processors
+
+    joining = connect(address or None, request.options.device, request.workers, processors())
+    with ExitStack() as stack:
+        with console.working("connecting to Ray" if address else "starting Ray"):
+            cluster = stack.enter_context(joining)
+        each = "GPU" if cluster.gpus else "core"
+        console.note(f"Ray: {cluster.workers} workers, a {each} each")
+        yield cluster
+
+
+def _prepare(request: _Request, cluster: Cluster | None) -> _Ready:
+    from drfuse_cli.batch.recipe import Recipe
+    from drfuse_cli.batch.run import find_todo
+    from drfuse_cli.sources import Assumptions
+    from drfuse_cli.weights import load_weights
+
+    chosen = request.options
+    told = Assumptions(
+        chosen.task,
+        request.mode,
+        request.said.overrides,
+        register=request.said.register,
+        agc=request.agc,
+        fit=request.fit,
+        rig=request.said.rig,
+    )
+    if request.frames:
+        told = _settle(told, request.frames)
+    with console.working("loading the network"):
+        engine: Engine | Spread
+        if cluster is None:
+            weights, engine = load_engine(chosen)
+            recipe = Recipe(told, chosen, weights, str(engine.device), engine.precision)
+        else:
+            weights = load_weights(chosen.weights, chosen.task, chosen.method)
+            precision = cluster.precision(chosen.precision)
+            recipe = Recipe(told, chosen, weights, cluster.device, precision)
+            engine = cluster.spread(recipe, request.plan, request.batch_size)
+        recipe.check_files()
+    for warning in weights.warnings:
+        console.warn(warning)
+    with console.working("looking at what is there"):
+        todo = find_todo(request.plan, recipe, request.existing, request.threads)
+    return _Ready(recipe, engine, todo)
+
+
+def _settle(told: Assumptions, frames: tuple[Pair, ...]) -> Assumptions:
+    from drfuse_cli.sequence.frames import settled
+
+    with console.working("looking at the sequence"):
+        told = settled(told, frames)
+    for number, levels in enumerate(told.levels or (), 1):
+        if levels is not None:
+            console.note(f"source {number} of every frame: {levels.describe()}")
+    for number, assumed in enumerate(told.settled or (), 1):
+        console.note(f"source {number} of every frame: {describe(assumed)}")
+    return told
+
+
+def _run(request: _Request, ready: _Ready, as_json: bool) -> None:
+    summary, interrupted = _fuse(request, ready)
+    plan = request.plan
+    console.note(
+        f"{summary.done} done, {len(summary.failures)} failed, {summary.skipped} skipped "
+        f"of {summary.pairs} in {console.duration(summary.seconds)} "
+        f"({summary.rate:.2g} pairs/s)"
+    )
+    if as_json:
+        console.document(summary.document())
+    elif not interrupted:
+        console.result(str(plan.folder))
+    if interrupted:
+        raise KeyboardInterrupt
+    if summary.failures:
+        raise DrfuseError(
+            f"{len(summary.failures)} of {summary.pairs} pairs failed",
+            hint="They are named above; --resume tries them again.",
+            code=ExitCode.FAILED,
+        )
+
+
+def _fuse(request: _Request, ready: _Ready) -> tuple[Summary, bool]:
+    """How it ended, and whether it was interrupted."""
+    from drfuse_cli.batch.pipeline import Stop
+    from drfuse_cli.batch.run import run_batch
+
+    stop, total = Stop(), len(ready.todo.work)
+    with _interruptible(stop) as interrupted, console.counting("fusing", total) as count:
+        tell = _Teller(count, stop, request.fail_fast)
+        summary = run_batch(
+            request.plan,
+            ready.todo,
+            ready.recipe,
+            ready.engine,
+            existing=request.existing,
+            workers=request.threads,
+            batch=request.batch_size,
+            stop=stop,
+            tell=tell,
+            started=request.started,
+        )
+    if tell.doubtful:
+        manifest = request.plan.manifest.name
+        console.warn(f"{tell.doubtful} of {total} pairs have warnings; see {manifest}")
+    return summary, interrupted()
+
+
+class _Teller:
+    """Hears of every pair: counts, names those that fail, and stops at one where asked to."""
+
+    def __init__(self, count: Callable[[], None], stop: Stop, fail_fast: bool) -> None:
+        self.count, self.stop, self.fail_fast = count, stop, fail_fast
+        self.doubtful = 0
+
+    def __call__(self, outcome: Outcome) -> None:
+        self.count()
+        self.doubtful += outcome.doubtful
+        if outcome.error is not None:
+            console.warn(f"{outcome.work.name} failed: {outcome.error}")
+            self.stop.asked = self.stop.asked or self.fail_fast
+
+
+@contextmanager
+def _interruptible(stop: Stop) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C stop gently and the second at once; gives whether there was one."""
+    asked = False
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = stop.asked = True
+        console.note_at_once("finishing what has begun; Ctrl-C again stops at once")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# ---- telling what would be done -----------------------------------------------------------------
+
+
+def _show_plan(request: _Request, ready: _Ready, as_json: bool) -> None:
+    plan, todo = request.plan, ready.todo
+    pairs = [
+        {
+            "name": work.name,
+            "source1": str(work.sources[0]),
+            "source2": str(work.sources[1]),
+            "output": str(work.fused),
+        }
+        for work in todo.work
+    ]
+    left_out = len(plan.work) - len(todo.work)
+    noun = "pair" if len(pairs) == 1 else "pairs"
+    console.note(f"{len(pairs)} {noun} to fuse, {left_out} left out; nothing was written")
+    if as_json:
+        console.document({"schema": SCHEMA, "pairs": pairs, "left_out": left_out})
+        return
+    for pair in pairs:
+        console.result(f"{pair['source1']} + {pair['source2']} -> {pair['output']}")
