@@ -5,39 +5,101 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, TypeVar
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from drfuse_cli.config import PRESET_NAMES, Degradation, PresetName, Task, preset
 from drfuse_cli.errors import DrfuseError
 
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
+    from drfuse_cli.operators.estimate import SourceEstimate
 
 T = TypeVar("T")
 Both = tuple[T, T]
+Curve = tuple[tuple[float, float], ...]
+"""Levels, going up, and the standard deviation of the noise at each, in grey levels (0..255)."""
 Size = tuple[int, int]
 """Height and width."""
 
 Mode = Literal["auto", PresetName]
 MODES: tuple[Mode, ...] = ("auto", *PRESET_NAMES)
 
-_MAX_NOISE, _MAX_SIGMA, _MAX_SCALE = 255.0, 50.0, 32
+_MAX_NOISE, _MAX_SIGMA = 255.0, 50.0
+MAX_SCALE = 32
 _TOLERANCE = 0.02
+_WITHIN_ROUNDING = 0.5
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the flags say, one entry a source; ``None`` where a flag is silent."""
+    """What the flags say, one entry a source; ``None`` where a flag is silent.
+
+    ``noise_curve``: the noise at several levels, where a profile has that in place of one value.
+    ``profiled``: what a profile says rather than a flag, as names and indices of sources.
+    """
 
     noise_std: Both[float | None] = (None, None)
     blur_sigma: Both[float | None] = (None, None)
     sr_scale: Both[int | None] = (None, None)
     psf: Both[str | None] = (None, None)
+    noise_curve: Both[Curve | None] = (None, None)
+    profiled: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
 
     @property
     def is_empty(self) -> bool:
         return self == Overrides()
+
+    def over(self, profile: Overrides) -> Overrides:
+        """These flags, and what a profile says about sources where they are silent.
+
+        A blur is one thing, be it a sigma or a point-spread function, and so are both scales.
+        """
+        taken: dict[str, list[Any]] = {name: list(getattr(self, name)) for name in _TOLD}
+        profiled = set()
+        for i in (0, 1):
+            silent = {
+                "noise_std": self.noise_std[i] is None,
+                "noise_curve": self.noise_std[i] is None,
+                "blur_sigma": self.blur_sigma[i] is None and self.psf[i] is None,
+                "psf": self.blur_sigma[i] is None and self.psf[i] is None,
+                "sr_scale": self.sr_scale == (None, None),
+            }
+            for name in _TOLD:
+                value = getattr(profile, name)[i]
+                if silent[name] and value is not None:
+                    taken[name][i] = value
+                    profiled.add((name, i))
+        both: dict[str, Any] = {name: tuple(values) for name, values in taken.items()}
+        return replace(self, **both, profiled=frozenset(profiled))
+
+    def at_levels(self, levels: Both[float]) -> Overrides:
+        """With curves read off at the median levels (0..255) of both sources."""
+        found, profiled = list(self.noise_std), set(self.profiled)
+        for i, curve in enumerate(self.noise_curve):
+            if curve:
+                found[i] = _at(curve, levels[i])
+                profiled.add(("noise_std", i))
+        return replace(
+            self,
+            noise_std=(found[0], found[1]),
+            noise_curve=(None, None),
+            profiled=frozenset(profiled),
+        )
+
+
+_TOLD = ("noise_std", "blur_sigma", "sr_scale", "psf", "noise_curve")
+
+
+def _at(curve: Curve, level: float) -> float:
+    """A straight line between the points of a curve, level beyond its ends."""
+    if level <= curve[0][0]:
+        return curve[0][1]
+    for (x0, y0), (x1, y1) in pairwise(curve):
+        if level <= x1:
+            return round(y0 + (y1 - y0) * (level - x0) / (x1 - x0), 3)
+    return curve[-1][1]
 
 
 # ---- parsing --------------------------------------------------------------------------------
@@ -99,9 +161,9 @@ def _number(flag: str, low: float, high: float) -> Callable[[str], float]:
 
 
 def _whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _MAX_SCALE):
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_SCALE):
         raise DrfuseError(
-            f"--sr-scale: {text!r} is not a whole number from 1 to {_MAX_SCALE}",
+            f"--sr-scale: {text!r} is not a whole number from 1 to {MAX_SCALE}",
             hint="It says how many times smaller a source is than the fused image.",
         )
     return int(text)
@@ -113,11 +175,12 @@ def _whole_number(text: str) -> int:
 def assume(task: Task, mode: Mode, overrides: Overrides, images: Both[Image]) -> Both[Degradation]:
     """What the two files are taken to have been through.
 
-    ``mode`` is ``auto`` (noise measured in the file, no blur) or a preset; scales come from
-    the sizes; ``overrides`` win over both. Raises ``DrfuseError`` where the sizes do not go
-    together or a point-spread function cannot be read.
+    ``mode`` is ``auto`` (noise and blur estimated from the file, less where it is in doubt)
+    or a preset; scales come from the sizes; ``overrides`` win over both. Raises
+    ``DrfuseError`` where the sizes do not go together or a point-spread function cannot be
+    read.
     """
-    scales = _scales(overrides, (_size_of(images[0]), _size_of(images[1])))
+    scales = scales_of(overrides, (_size_of(images[0]), _size_of(images[1])))
     presets = preset(task, "none" if mode == "auto" else mode)
     first, second = (
         _assume_one(mode, presets[i], _of_source(overrides, i), scales[i], images[i])
@@ -134,28 +197,84 @@ class _Flags:
     blur_sigma: float | None
     sr_scale: int | None
     psf: str | None
+    profiled: frozenset[str]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is said, the point-spread function apart."""
+        told = {
+            "noise_std": self.noise_std,
+            "blur_sigma": self.blur_sigma,
+            "sr_scale": self.sr_scale,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+    def origin(self, name: str) -> str:
+        return "profile" if name in self.profiled else "flag"
 
 
 def _of_source(overrides: Overrides, i: int) -> _Flags:
     return _Flags(
-        overrides.noise_std[i], overrides.blur_sigma[i], overrides.sr_scale[i], overrides.psf[i]
+        overrides.noise_std[i],
+        overrides.blur_sigma[i],
+        overrides.sr_scale[i],
+        overrides.psf[i],
+        frozenset(name for name, source in overrides.profiled if source == i),
     )
 
 
 def _assume_one(
     mode: Mode, base: Degradation, flags: _Flags, scale: int, image: Image
 ) -> Degradation:
-    origin = dict.fromkeys(("noise_std", "blur_sigma"), "preset")
-    origin["sr_scale"] = "sizes"
-    start = _pooled(base, mode, scale)
     if mode == "auto":
-        origin["blur_sigma"] = "default"
-        if flags.noise_std is None:
-            from drfuse_cli.operators.estimate import noise_std
+        start = _measured(image, flags, scale)
+    else:
+        origin = dict.fromkeys(("noise_std", "blur_sigma"), "preset")
+        start = replace(_pooled(base, mode, scale), origin={**origin, "sr_scale": "sizes"})
+    return _with_zero_border(_override(start, flags), image)
 
-            start = replace(start, noise_std=round(noise_std(image), 2))
-            origin["noise_std"] = "estimate"
-    return _with_zero_border(_override(replace(start, origin=origin), flags), image)
+
+def _measured(image: Image, flags: _Flags, scale: int) -> Degradation:
+    """What the file tells, unless the flags have told it all."""
+    told = flags.noise_std is not None and (flags.blur_sigma is not None or flags.psf is not None)
+    if told:
+        return Degradation(sr_scale=scale, origin={"sr_scale": "sizes"})
+    from drfuse_cli.operators.estimate import estimate
+
+    return believed(estimate(image), scale)
+
+
+def believed(found: SourceEstimate, scale: int = 1) -> Degradation:
+    """What ``auto`` makes of the findings in a file that is ``scale`` times too small.
+
+    Values without enough confidence become zero, their origin ``default``; so does the blur of
+    an enlarged file, since interpolation is no Gaussian. Noise within the rounding of 8 bits
+    is none.
+    """
+    seen = {
+        name: one.value
+        for name, one, nothing in (
+            ("enlarged", found.scale, 1),
+            ("stripes", found.stripes, 0),
+            ("jpeg", found.jpeg, 100),
+        )
+        if one.trusted and one.value != nothing
+    }
+    padded = found.zero_border.trusted and found.zero_border.value > 0
+    noise, blur = found.noise, found.zero_border if padded else found.blur
+    has_noise = noise.value >= _WITHIN_ROUNDING
+    believes_blur = blur.trusted and "enlarged" not in seen
+    return Degradation(
+        noise_std=round(noise.value, 2) if noise.trusted and has_noise else 0.0,
+        blur_sigma=round(blur.value * scale, 2) if believes_blur else 0.0,
+        sr_scale=scale,
+        origin={
+            "noise_std": "estimate" if noise.trusted else "default",
+            "blur_sigma": "estimate" if believes_blur else "default",
+            "sr_scale": "sizes",
+        },
+        seen=seen,
+    )
 
 
 def _pooled(base: Degradation, mode: Mode, scale: int) -> Degradation:
@@ -166,17 +285,14 @@ def _pooled(base: Degradation, mode: Mode, scale: int) -> Degradation:
 
 def _override(base: Degradation, flags: _Flags) -> Degradation:
     """``base`` with what the flags of this source say in its place."""
-    origin = dict(base.origin)
-    given = {
-        name: value for name, value in vars(flags).items() if name != "psf" and value is not None
-    }
-    origin.update(dict.fromkeys(given, "flag"))
+    given = flags.given
+    origin = {**base.origin, **{name: flags.origin(name) for name in given}}
     result = replace(base, **given, origin=origin)
     if flags.psf is None:
         return result
     from drfuse_cli.psf import load_psf
 
-    origin.update(psf="flag", blur_sigma="flag")
+    origin.update(psf=flags.origin("psf"), blur_sigma=flags.origin("psf"))
     return replace(
         result, blur_sigma=0.0, psf=load_psf(flags.psf), psf_name=flags.psf, origin=origin
     )
@@ -187,7 +303,7 @@ def _with_zero_border(degradation: Degradation, image: Image) -> Degradation:
         return degradation
     from drfuse_cli.operators.estimate import has_zero_border
 
-    if not has_zero_border(image, _spread(degradation)):
+    if not has_zero_border(image, _spread(degradation), degradation.sr_scale):
         return degradation
     origin = {**degradation.origin, "zero_border": "estimate"}
     return replace(degradation, zero_border=True, origin=origin)
@@ -212,23 +328,28 @@ def scales_from_sizes(first: Size, second: Size) -> Both[int]:
     """
     small, large = sorted((first, second), key=math.prod)
     scale = round(math.sqrt(math.prod(large) / math.prod(small)))
-    if scale > _MAX_SCALE:
+    if scale > MAX_SCALE:
         raise DrfuseError(
-            f"one source is {scale} times smaller than the other; at most {_MAX_SCALE} is supported"
+            f"one source is {scale} times smaller than the other; at most {MAX_SCALE} is supported"
         )
     if not _agree((small, large), (scale, 1)):
         raise _no_scale(small, large, scale)
     return (scale, 1) if small == first else (1, scale)
 
 
-def _scales(overrides: Overrides, sizes: Both[Size]) -> Both[int]:
+def scales_of(overrides: Overrides, sizes: Both[Size]) -> Both[int]:
+    """How many times smaller than the fused image sources are: by the flags, or by their sizes.
+
+    Raises ``DrfuseError`` where these do not agree.
+    """
     first, second = overrides.sr_scale
     if first is None or second is None:
         return scales_from_sizes(*sizes)
     if not _agree(sizes, (first, second)):
         one, two = _enlarge(sizes[0], first), _enlarge(sizes[1], second)
+        said = "the profile's scale" if ("sr_scale", 0) in overrides.profiled else "--sr-scale"
         raise DrfuseError(
-            f"--sr-scale {first},{second} makes source 1 {_size(one)} and source 2 {_size(two)}",
+            f"{said} {first},{second} makes source 1 {_size(one)} and source 2 {_size(two)}",
             hint="Both must come to the size of the fused image. "
             f"The files are {_size(sizes[0])} and {_size(sizes[1])}; "
             "leave --sr-scale out to take the scale from them.",
@@ -251,12 +372,15 @@ def _no_scale(small: Size, large: Size, scale: int) -> DrfuseError:
     sizes = f"the sources are {_size(small)} and {_size(large)}"
     if max(rows / columns, columns / rows) > 1 + _TOLERANCE:
         return DrfuseError(
-            f"{sizes}: their shapes differ", hint="Crop both to the same field of view."
+            f"{sizes}: their shapes differ",
+            hint="Crop both to the same field of view. --fit crop of drfuse fuse and batch crops "
+            f"{_size(large)} in the middle; --fit letterbox keeps all of it.",
         )
     fitting = _size(_enlarge(small, scale))
     return DrfuseError(
         f"{sizes}, {columns:.3g} times as large: not a whole number of times",
-        hint=f"Resize one of them; {fitting} would be {scale} times {_size(small)}.",
+        hint=f"Resize one of them; {fitting} would be {scale} times {_size(small)}. --fit crop of "
+        "drfuse fuse and batch resamples the larger one.",
     )
 
 
@@ -293,10 +417,18 @@ def applied(task: Task, mode: Mode, overrides: Overrides) -> Both[Degradation]:
 
 _ORIGINS = {
     "flag": "given",
+    "profile": "from the profile",
     "preset": "preset",
     "estimate": "estimated from the file",
     "sizes": "from the sizes",
     "default": "assumed",
+}
+
+
+_SEEN = {
+    "enlarged": "enlarged {:g} times (left so)",
+    "stripes": "stripes of std {:.1f} (left in)",
+    "jpeg": "JPEG of quality {:g} (left in)",
 }
 
 
@@ -321,4 +453,5 @@ def describe(degradation: Degradation) -> str:
     ]
     if degradation.zero_border:
         parts.append(part("borders darkened by the blur", "zero_border"))
+    parts += [_SEEN[name].format(value) for name, value in degradation.seen.items()]
     return ", ".join(parts)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cli_support import Cli
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,19 @@ def isolated(
     if torch is not None:
         torch.set_num_threads(1)
     return home
+
+
+@pytest.fixture
+def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
+    """The command line, run in this process."""
+    from cli_support import Cli
+
+    return Cli(capfdbinary)
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weight file of a small random network that does change its inputs."""
+    from batch_support import make_weights
+
+    return make_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")

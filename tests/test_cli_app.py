@@ -23,26 +23,37 @@ REPO = Path(__file__).resolve().parents[1]
 
 DEGRADATION = "--degrade --noise-std --blur-sigma --psf --sr-scale"
 SURFACE = {
-    "fuse": f"source1 source2 --output -o --task {DEGRADATION} --method --weights --steps "
-    "--no-correction --correction --device --precision --tile --seed --overwrite --json "
-    "--save-sources --explain --no-sidecar",
-    "degrade": f"clean --output -o --task {DEGRADATION} --seed --clean-out --allow-unpaired "
-    "--overwrite --json",
+    "fuse": f"source1 source2 --output -o --task --profile {DEGRADATION} --register --crop "
+    "--motion --agc --fit --method "
+    "--weights --steps --no-correction --correction --device --precision --tile --seed "
+    "--overwrite --json --save-sources --explain --no-sidecar --window --slice --axis --colormap "
+    "--ignore-geometry",
+    "batch": f"root second --output -o --task --profile --pairs --allow-unpaired {DEGRADATION} "
+    "--register --crop --motion --agc --fit --method --weights --steps --no-correction "
+    "--correction --device --precision --tile --seed --batch-size --workers --shard --engine "
+    "--ray-address --fail-fast --dry-run "
+    "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
+    "--sequence --codec",
+    "degrade": f"clean --output -o --task --profile {DEGRADATION} --seed --clean-out "
+    "--allow-unpaired --overwrite --json",
+    "eval": "dataset --output -o --task --profile --fused --against --metrics --gate "
+    f"{DEGRADATION} --weights --steps --no-correction --correction --device --precision --tile "
+    "--seed --workers --limit --allow-unpaired --overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
     "train": "data --output -o --task --steps --minutes --batch-size --crop --lr --seed --device "
-    "--precision --width --resume --val --val-every --checkpoint-every --run-dir --correction "
-    "--threads --overwrite",
+    "--precision --width --init --resume --val --val-every --checkpoint-every --run-dir "
+    "--correction --threads --overwrite",
+    "inspect": "images --json",
+    "calibrate": "root --name --output -o --task --roles --register --crop --agc --fit --limit "
+    "--workers --allow-unpaired --overwrite --json",
+    "bench": "--size --batch-size --precision --device --task --degrade --weights --steps --tile "
+    "--workers --seconds --json",
     "doctor": "--json",
     "weights list": "--json",
     "weights info": "spec --json",
     "weights verify": "specs --json",
     "weights pull": "spec --json",
 }
-
-
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
 
 
 def commands(command: Any, name: str = "") -> dict[str, str]:

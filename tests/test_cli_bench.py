@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from batch_support import make_weights
 from cli_support import Cli
 
 from drfuse_cli.engine import Engine
@@ -19,21 +18,11 @@ from drfuse_cli.speed.measure import STAGES
 
 
 @pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
-
-
-@pytest.fixture
-def bench(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def bench(small_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return [
-        "bench", "--weights", str(weights), "--device", "cpu", "--seconds", "0.1", "--workers", "1",
-        "--degrade", "noise",
+        "bench", "--weights", str(small_weights), "--device", "cpu", "--seconds", "0.1",
+        "--workers", "1", "--degrade", "noise",
     ]  # fmt: skip
 
 

@@ -21,12 +21,6 @@ from drfuse_cli.config import Degradation
 from drfuse_cli.imageio import Image, decode_image, read_image
 from drfuse_cli.report.demo import Trial, contact_sheet, enlarge, page, rows
 
-
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 small = cache(partial(scenes.render, width=64, height=64))
 
 

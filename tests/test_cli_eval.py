@@ -27,11 +27,6 @@ from drfuse_cli.report.viewer import Picture
 WRITE_VIEWER = viewer.write_viewer
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 class QuickEngine:
     """Stands in for the network; ``options`` of the last one are kept."""
 

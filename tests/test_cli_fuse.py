@@ -17,11 +17,6 @@ from drfuse_cli.imageio import Image, decode_image, read_image, write_bytes
 from drfuse_cli.report import sidecar
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     return use_fake_engine(monkeypatch)
@@ -56,6 +51,10 @@ def test_the_fused_image_and_the_sidecar(drfuse: Cli, folder: Path) -> None:
     seconds = document.pop("seconds")
     assert set(seconds) == {"load", "read", "fuse", "write"}
     assert all(value >= 0 for value in seconds.values())
+    registration = document.pop("registration")
+    assert (registration["mode"], registration["applied"]) == ("auto", None)
+    assert document.pop("agc") == {"mode": "auto", "sources": [None, None]}
+    assert document.pop("fit") is document.pop("profile") is document.pop("crop") is None
     assert document == {
         "schema": "drfuse.fuse/1",
         "version": __version__,
@@ -190,7 +189,11 @@ def test_repeated_from_the_sidecar_alone(drfuse: Cli, engine: type[FakeEngine]) 
     assert "4" in sidecar.arguments(changed, "x.png")
 
 
-def test_an_estimate_is_repeated_as_a_value(drfuse: Cli, engine: type[FakeEngine]) -> None:
+def test_an_estimate_is_repeated_as_a_value(
+    drfuse: Cli, engine: type[FakeEngine], folder: Path
+) -> None:
+    save(folder / "ir.png", noise(96, 128))
+    save(folder / "vis.png", noise(96, 128, colour=True, seed=1))
     drfuse(*FUSE, "--weights", TINY_WEIGHTS["name"], "--device", "cpu", "--precision", "fp32")
     drfuse(*sidecar.arguments(loaded("out.png.json"), "again.png"))
     (_, estimated), (_, given) = engine.calls

@@ -19,11 +19,6 @@ from drfuse_cli.scenes import render
 FINDINGS = ("noise", "blur", "scale", "zero_border", "jpeg", "stripes")
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 @pytest.fixture(scope="module")
 def scene() -> tuple[Image, Image]:
     return render("crossing", 320, 256)

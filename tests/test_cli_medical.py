@@ -43,11 +43,6 @@ from drfuse_cli.report.sidecar import arguments
 TASK = ("--task", "medical")
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[FakeEngine]:
     monkeypatch.chdir(tmp_path)

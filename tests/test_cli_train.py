@@ -12,11 +12,6 @@ from drfuse_cli.cli.console import duration
 from drfuse_cli.training import TrainOptions, TrainProgress
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 @pytest.fixture(autouse=True)
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[TrainOptions]:
     """The options that a training run was started with; the run itself only reports."""

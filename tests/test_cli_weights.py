@@ -18,11 +18,6 @@ from drfuse_cli.model import build_network
 from drfuse_cli.networks.fusion_net import Architecture
 
 
-@pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of bundled weights: a small real network and its manifest."""

@@ -15,12 +15,14 @@ from drfuse_cli.degradations import (
     Overrides,
     applied,
     assume,
+    believed,
     describe,
     parse_overrides,
     scales_from_sizes,
 )
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.imageio import Image
+from drfuse_cli.operators.estimate import Estimate, SourceEstimate
 
 NONE = Overrides()
 
@@ -178,10 +180,11 @@ def test_flags_override_their_part(mode: Mode) -> None:
 
 
 def test_a_flag_spares_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drfuse_cli.operators.estimate.noise_std", lambda image: 1 / 0)
-    assume("ivif", "auto", parse_overrides(noise_std="3"), pair())
-    with pytest.raises(ZeroDivisionError):
-        assume("ivif", "auto", NONE, pair())
+    monkeypatch.setattr("drfuse_cli.operators.estimate.estimate", lambda image: 1 / 0)
+    assume("ivif", "auto", parse_overrides(noise_std="3", blur_sigma="0"), pair())
+    for part in (NONE, parse_overrides(noise_std="3"), parse_overrides(blur_sigma="0")):
+        with pytest.raises(ZeroDivisionError):
+            assume("ivif", "auto", part, pair())
 
 
 def test_a_psf_replaces_the_blur_of_its_source(tmp_path: Path) -> None:
@@ -206,7 +209,61 @@ def test_dark_borders_of_a_blur_are_noticed() -> None:
     assert (first.zero_border, second.zero_border) == (True, False)
     assert first.origin["zero_border"] == "estimate"
     assert "zero_border" not in second.origin
-    assert not assume("ivif", "auto", NONE, (dark, bright))[0].zero_border
+    first, second = assume("ivif", "auto", NONE, (dark, bright))
+    assert (first.zero_border, second.zero_border) == (True, False)
+    assert first.blur_sigma == pytest.approx(2, abs=0.3)
+    assert first.origin["blur_sigma"] == "estimate"
+
+
+def estimates(**found: Estimate) -> SourceEstimate:
+    """A file that nothing is wrong with, but for what is given."""
+    nothing = Estimate(0.0, 0.9, "nothing")
+    clean = {"noise": nothing, "blur": nothing, "zero_border": nothing, "stripes": nothing}
+    whole = {"scale": Estimate(1.0, 0.9, "no"), "jpeg": Estimate(100.0, 0.9, "no")}
+    return SourceEstimate(channels=(nothing,), **{**clean, **whole, **found})
+
+
+def test_what_is_in_doubt_is_not_assumed() -> None:
+    sure, unsure = Estimate(2.0, 0.5, ""), Estimate(2.0, 0.49, "")
+    found = believed(estimates(noise=sure, blur=sure))
+    assert (found.noise_std, found.blur_sigma) == (2, 2)
+    assert found.origin == {"noise_std": "estimate", "blur_sigma": "estimate", "sr_scale": "sizes"}
+    found = believed(estimates(noise=unsure, blur=unsure))
+    assert found.is_clean
+    assert found.origin == {"noise_std": "default", "blur_sigma": "default", "sr_scale": "sizes"}
+
+
+@pytest.mark.parametrize(("value", "assumed"), [(0.49, 0), (0.5, 0.5)])
+def test_noise_within_rounding_is_none(value: float, assumed: float) -> None:
+    found = believed(estimates(noise=Estimate(value, 0.9, "")))
+    assert found.noise_std == assumed
+    assert found.origin["noise_std"] == "estimate"
+
+
+def test_blur_is_told_on_the_grid_of_the_fused_image() -> None:
+    assert believed(estimates(blur=Estimate(1.5, 0.9, "")), 2).blur_sigma == 3
+
+
+def test_a_zero_padded_blur_is_measured_at_the_borders() -> None:
+    both = estimates(blur=Estimate(1.5, 0.9, ""), zero_border=Estimate(2.0, 0.9, ""))
+    assert believed(both).blur_sigma == 2
+
+
+def test_what_is_left_in_is_told() -> None:
+    found = believed(
+        estimates(
+            blur=Estimate(1.2, 0.9, ""),
+            scale=Estimate(2.0, 0.9, ""),
+            stripes=Estimate(3.25, 0.9, ""),
+            jpeg=Estimate(60.0, 0.4, "in doubt"),
+        )
+    )
+    assert found.seen == {"enlarged": 2, "stripes": 3.25}
+    assert found.blur_sigma == 0, "interpolation is no Gaussian"
+    told = describe(found)
+    assert "enlarged 2 times (left so)" in told
+    assert "stripes of std 3.2 (left in)" in told
+    assert "JPEG" not in told
 
 
 # ---- what degrade applies -----------------------------------------------------------------------

@@ -23,10 +23,27 @@ BELOW = {
     "config": {"errors"},
     "pairs": {"config", "errors"},
     "operators": {"config", "errors"},
+    "rig": {"errors"},
+    "profiles": {"config", "degradations", "errors", "pairs", "rig"},
     "networks": {"config", "errors"},
     "imageio": {"config", "errors"},
+    "videoio": {"errors", "imageio"},
     "colour": {"config", "errors", "imageio"},
+    "metrics": {"errors"},
     "samplers": {"config", "errors", "networks", "operators"},
+    "medical": {
+        *("__version__", "colour", "config", "degradations", "errors", "imageio", "scenes"),
+    },
+    "registration": {"colour", "config", "errors", "imageio", "operators", "rig"},
+    "sources": {"config", "degradations", "errors", "imageio", "registration", "rig"},
+    "batch": {
+        *("__version__", "config", "engine", "errors", "imageio", "pairs", "psf", "report"),
+        "sources",
+    },
+    "evaluation": {
+        *("colour", "config", "degradations", "errors", "imageio", "metrics", "operators"),
+        *("pairs", "restore", "scenes"),
+    },
 }
 EXCEPTIONS = {
     # Degrades and measures images rather than tensors: needs the Image type.
@@ -36,9 +53,10 @@ EXCEPTIONS = {
     ("__main__", "cli"),
 }
 HEAVY = {
-    "cv2", "huggingface_hub", "matplotlib", "numpy", "PIL", "safetensors", "scipy", "torch",
+    "av", "cv2", "huggingface_hub", "matplotlib", "nibabel", "numpy", "PIL", "pydicom", "ray",
+    "safetensors", "scipy", "torch",
 }  # fmt: skip
-LIGHT = ("cli", "config", "errors", "pairs")
+LIGHT = ("cli", "config", "errors", "pairs", "profiles", "rig")
 DECODERS = re.compile(r"cv2\.im(read|decode|count)\w*|PIL\.Image\.open|PIL\.ImageFile\..*")
 PATH_CALLS = re.compile(r"cv2\.im(read|write)\w*")
 PRINTERS = re.compile(r"(builtins\.)?print|sys\.std(out|err)\.\w+|warnings\.showwarning")

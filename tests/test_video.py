@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batch_support import lines, make_pairs, make_weights, tree
+from batch_support import lines, make_pairs, tree
 from cli_support import Cli
 
 from drfuse_cli.cli.app import run
@@ -158,23 +158,13 @@ def test_frames_out_of_step_are_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def drfuse(capfdbinary: pytest.CaptureFixture[bytes]) -> Cli:
-    return Cli(capfdbinary)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
-
-
-@pytest.fixture
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> list[str]:
+def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> list[str]:
     """The command, beside two videos."""
     monkeypatch.chdir(tmp_path)
     make_pair(Path())
     return [
         "batch", "ir.mkv", "vis.mkv", "-o", "out.mkv", "--degrade", "noise", "--weights",
-        str(weights), "--device", "cpu", "--workers", "2",
+        str(small_weights), "--device", "cpu", "--workers", "2",
     ]  # fmt: skip
 
 
@@ -367,11 +357,12 @@ def test_memory_is_bounded(drfuse: Cli, batch: list[str], monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> list[str]:
+def frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_weights: Path) -> list[str]:
     monkeypatch.chdir(tmp_path)
     make_pairs(Path("set"), *(f"frame{i}" for i in range(1, 12)), size=(64, 80))
     return [
-        "batch", "set", "-o", "out", "--weights", str(weights), "--device", "cpu", "--sequence",
+        "batch", "set", "-o", "out", "--weights", str(small_weights), "--device", "cpu",
+        "--sequence",
     ]  # fmt: skip
 
 

@@ -16,11 +16,15 @@ import typer
 
 from drfuse_cli import __version__
 from drfuse_cli.cli import console
+from drfuse_cli.cli.batch import batch
+from drfuse_cli.cli.bench import bench
+from drfuse_cli.cli.calibrate import calibrate
 from drfuse_cli.cli.degrade import degrade
 from drfuse_cli.cli.demo import demo
 from drfuse_cli.cli.doctor import doctor
 from drfuse_cli.cli.eval import evaluate
 from drfuse_cli.cli.fuse import fuse
+from drfuse_cli.cli.inspect import inspect
 from drfuse_cli.cli.train import train
 from drfuse_cli.cli.weights import weights_app
 from drfuse_cli.errors import DrfuseError, ExitCode
@@ -34,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (fuse, degrade, demo, train, doctor):
+for _command in (fuse, batch, degrade, demo, train, inspect, calibrate, bench, doctor):
     app.command()(_command)
 app.command("eval")(evaluate)
 app.add_typer(weights_app, name="weights")
@@ -69,7 +73,10 @@ def _global(
 
 def main() -> None:
     """Entry point: runs the command line and leaves with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Libraries take a moment to leave: Ctrl-C then ends them, and not with a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -167,10 +167,10 @@ def progress(*, counted: bool = True) -> Iterator[Progress]:
 
 
 @contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Progress over ``total`` pairs; call what it gives after each.
+def counting(what: str, total: int, unit: str = "pairs") -> Iterator[Callable[[], None]]:
+    """Progress over ``total`` pairs, or what else is the unit; call what it gives after each.
 
-    A bar with pairs per second and the time left on a terminal, now and then a line elsewhere.
+    A bar with their rate and the time left on a terminal, now and then a line elsewhere.
     """
     started = told = time.monotonic()
     done = 0
@@ -182,11 +182,11 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
             done += 1
             now = time.monotonic()
             rate = done / max(now - started, 1e-9)
-            bar.update(task, advance=1, description=f"{what}, {rate:.2g} pairs/s")
+            bar.update(task, advance=1, description=f"{what}, {rate:.2g} {unit}/s")
             if bar.disable and done < total and now - told > _SECONDS_BETWEEN_LINES:
                 told = now
                 left = duration((total - done) / rate)
-                note(f"{done} of {total} pairs, {rate:.2g} pairs/s, {left} left")
+                note(f"{done} of {total} {unit}, {rate:.2g} {unit}/s, {left} left")
 
         yield advance
 

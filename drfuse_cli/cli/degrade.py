@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from drfuse_cli.cli import console, options
+from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.outputs import check_outputs
 from drfuse_cli.config import Degradation, Pair, Task
 from drfuse_cli.degradations import applied, describe, parse_overrides
@@ -33,9 +34,11 @@ Unpaired = Annotated[bool, typer.Option("--allow-unpaired", help="Skip files wit
 
 
 def degrade(
+    ctx: typer.Context,
     clean: Clean,
     output: Output,
     task: options.TaskOption = "ivif",
+    profile: rigs.AskedProfileOption = None,
     degrade: options.ApplyOption = "auto",
     noise_std: options.NoiseOption = None,
     blur_sigma: options.BlurOption = None,
@@ -51,12 +54,13 @@ def degrade(
 
     Example: drfuse degrade clean/ -o degraded/ --degrade composite
     """
-    overrides = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
-    degradations = applied(task, degrade, overrides)
+    said = rigs.choose(ctx, parse_overrides(noise_std, blur_sigma, sr_scale, psf))
+    degradations = applied(task, degrade, said.overrides)
     jobs = [_Job(pair, roles_of(pair, task)) for pair in _pairs(clean, task, allow_unpaired)]
     files = [path for job in jobs for path in job.files(output, clean_out)]
     inputs = [path for job in jobs for path in (job.pair.source1, job.pair.source2)]
     check_outputs(files, inputs, overwrite=overwrite)
+    said.tell()
     for number, degradation in enumerate(degradations, 1):
         console.note(f"source {number}: {describe(degradation)}")
     with console.progress() as bar:

@@ -29,6 +29,13 @@ _LIBRARIES = {
     "safetensors": "safetensors",
     "huggingface-hub": "huggingface_hub",
 }
+_EXTRAS = {
+    "matplotlib": ("train", "training plots need"),
+    "pydicom": ("medical", "medical files need"),
+    "nibabel": ("medical", "medical files need"),
+    "av": ("video", "video needs"),
+    "ray": ("ray", "--engine ray needs"),
+}
 _LOW_MEMORY, _LOW_DISK = 1 << 30, 500 << 20
 
 
@@ -137,11 +144,12 @@ def _weights() -> Iterator[Check]:
 
 
 def _optional() -> Iterator[Check]:
-    try:
-        import_module("matplotlib")
-        yield Check("matplotlib", "ok", version("matplotlib"))
-    except ImportError:
-        yield Check("matplotlib", "note", "not here; training plots need pip install drfuse[train]")
+    for name, (extra, use) in _EXTRAS.items():
+        try:
+            import_module(name)
+            yield Check(name, "ok", version(name))
+        except ImportError:
+            yield Check(name, "note", f"not here; {use} pip install drfuse[{extra}]")
 
 
 def _hub_cache() -> Iterator[Check]:
@@ -152,4 +160,24 @@ def _hub_cache() -> Iterator[Check]:
     yield Check("hub cache", "ok", f"{constants.HF_HUB_CACHE}{there}{offline}")
 
 
-_LOOKS = (_python, _libraries, _device, _memory, _disk, _weights, _optional, _hub_cache)
+def _profiles() -> Iterator[Check]:
+    from drfuse_cli.errors import DrfuseError
+    from drfuse_cli.profiles import FILE, find_file, read_profiles
+
+    path = find_file()
+    if path is None:
+        yield Check("profiles", "ok", f"no {FILE} here or in a folder above")
+        return
+    try:
+        found = read_profiles(path)
+    except DrfuseError as problem:
+        yield Check("profiles", "failed", f"{problem.path}: {problem.message}")
+        return
+    default = f"; {found.default} is used without --profile" if found.default else ""
+    yield Check("profiles", "ok", f"{path}: {', '.join(found.profiles) or 'none'}{default}")
+
+
+_LOOKS = (
+    *(_python, _libraries, _device, _memory, _disk, _weights, _optional, _hub_cache),
+    _profiles,
+)

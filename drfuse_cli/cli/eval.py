@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drfuse_cli.cli import console, options
+from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.outputs import check_outputs
 from drfuse_cli.config import FuseOptions
 from drfuse_cli.degradations import describe, parse_overrides
@@ -82,9 +83,11 @@ Output = Annotated[
 
 
 def evaluate(
+    ctx: typer.Context,
     dataset: Dataset = None,
     output: Output = None,
     task: options.TaskOption = "ivif",
+    profile: rigs.AskedProfileOption = None,
     fused: Fused = None,
     against: Against = None,
     metrics: Metrics = "drfusion",
@@ -124,7 +127,8 @@ def evaluate(
         tile=options.parse_tile(tile),
         seed=seed,
     )
-    overrides = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    said = rigs.choose(ctx, parse_overrides(noise_std, blur_sigma, sr_scale, psf))
+    said.tell()
     from drfuse_cli.evaluation.plan import Request, make_plan
     from drfuse_cli.report.evaluation import IMAGES
 
@@ -133,7 +137,7 @@ def evaluate(
             task=task,
             dataset=dataset,
             degrade=degrade,
-            overrides=overrides,
+            overrides=said.overrides,
             seed=seed,
             metrics=metrics,
             against=against,

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from drfuse_cli.cli import console, options
-from drfuse_cli.cli.outputs import check_outputs
-from drfuse_cli.config import FuseOptions
-from drfuse_cli.degradations import Mode, Overrides, assume, describe, parse_overrides
+from drfuse_cli.cli import profile as rigs
+from drfuse_cli.cli.clock import Clock
+from drfuse_cli.cli.loading import load_engine
+from drfuse_cli.cli.outputs import check_outputs, fused_path, inside, write_json
+from drfuse_cli.config import Agc, Fit, FuseOptions
+from drfuse_cli.degradations import Mode, describe, parse_overrides
 from drfuse_cli.errors import DrfuseError
+from drfuse_cli.medical.options import MedicalOptions
+from drfuse_cli.pairs import is_video
 
 if TYPE_CHECKING:
-    from drfuse_cli.engine import Engine, FuseResult
-    from drfuse_cli.imageio import Image
-    from drfuse_cli.weights import LoadedWeights
+    from drfuse_cli.engine import FuseResult
+    from drfuse_cli.sources import Sources
+    from drfuse_cli.sources.intake import Intake
 
 Source1 = Annotated[
     str, typer.Argument(metavar="SOURCE1", help="Infrared; MRI or CT; the near-focused image.")
@@ -39,15 +39,22 @@ Output = Annotated[
 
 
 def fuse(
+    ctx: typer.Context,
     source1: Source1,
     source2: Source2,
     output: Output,
     task: options.TaskOption = "ivif",
+    profile: rigs.ProfileOption = None,
     degrade: options.DegradeOption = "auto",
     noise_std: options.NoiseOption = None,
     blur_sigma: options.BlurOption = None,
     psf: options.PsfOption = None,
     sr_scale: options.ScaleOption = None,
+    register: options.RegisterOption = "auto",
+    crop: rigs.CropOption = None,
+    motion: rigs.MotionOption = None,
+    agc: options.AgcOption = "auto",
+    fit: options.FitOption = "none",
     method: options.MethodOption = "drfusion",
     weights: options.WeightsOption = None,
     steps: options.StepsOption = 3,
@@ -62,34 +69,84 @@ def fuse(
     save_sources: options.SaveSourcesOption = None,
     explain: options.ExplainOption = None,
     no_sidecar: options.NoSidecarOption = False,
+    window: options.WindowOption = None,
+    slices: options.SliceOption = None,
+    axis: options.AxisOption = "auto",
+    colormap: options.ColormapOption = "auto",
+    ignore_geometry: options.IgnoreGeometryOption = False,
 ) -> None:
     """Restore and fuse one pair of registered images.
 
     Example: drfuse fuse ir.png vis.png -o out.png --degrade composite
     """
-    options.check_method(method)
-    chosen = FuseOptions(
+    _refuse_videos(source1, source2)
+    chosen = options.fuse_options(
         task=task,
+        method=method,
         weights=weights,
         steps=steps,
-        correction=options.parse_correction(no_correction, correction),
-        device=options.parse_device(device),
+        no_correction=no_correction,
+        correction=correction,
+        device=device,
         precision=precision,
-        tile=options.parse_tile(tile),
+        tile=tile,
         seed=seed,
         keep_states=explain is not None,
     )
+    options.check_agc(agc, task)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    said = rigs.choose(ctx, flags, register, crop, motion)
+    from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
+
+    sources = source1, source2
+    medical = MedicalOptions.of(window, slices, axis, colormap, ignore_geometry)
+    if is_medical(sources, output, task, medical):
+        _refuse_to_fit(fit)
+        said.refuse_for_volumes()
+        fuse_medical(
+            MedicalRequest(
+                sources=sources,
+                output=output,
+                mode=degrade,
+                said=said,
+                options=chosen,
+                medical=medical,
+                save_sources=save_sources,
+                explain=explain,
+                sidecar=not no_sidecar,
+                overwrite=overwrite,
+                as_json=as_json,
+            )
+        )
+        return
     outputs = _Outputs.of(output, save_sources, explain, steps, not no_sidecar)
-    overrides = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
     quiet = as_json and outputs.fused is None
-    request = _Request((source1, source2), outputs, degrade, overrides, chosen, quiet)
-    inputs = [Path(file) for file in (source1, source2, *filter(None, overrides.psf))]
+    request = _Request(sources, outputs, degrade, said, agc, fit, chosen, quiet)
+    inputs = [Path(file) for file in (source1, source2, *filter(None, said.overrides.psf))]
     check_outputs(outputs.files, inputs, overwrite=overwrite)
     document = _run(request)
     if as_json:
         console.document(document, on_stderr=quiet)
     elif outputs.fused is not None:
         console.result(str(outputs.fused))
+
+
+def _refuse_videos(*sources: str) -> None:
+    for source in sources:
+        if is_video(Path(source)):
+            raise DrfuseError(
+                "is a video",
+                hint="Two videos: drfuse batch ir.mp4 vis.mp4 -o fused.mp4",
+                path=source,
+            )
+
+
+def _refuse_to_fit(fit: Fit) -> None:
+    if fit != "none":
+        raise DrfuseError(
+            f"--fit {fit} is not for DICOM and NIfTI, whose files say where they lie",
+            hint="Leave it out.",
+        )
 
 
 @dataclass(frozen=True)
@@ -107,40 +164,18 @@ class _Outputs:
     ) -> _Outputs:
         from drfuse_cli.report.explain import names
 
-        fused = _fused_path(output)
+        fused = fused_path(output)
         return cls(
             fused=fused,
             sidecar=fused.with_name(f"{fused.name}.json") if fused and sidecar else None,
-            sources=_inside(save_sources, ["source1.png", "source2.png"]),
-            explain=_inside(explain, names(steps)),
+            sources=inside(save_sources, ["source1.png", "source2.png"]),
+            explain=inside(explain, names(steps)),
         )
 
     @property
     def files(self) -> list[Path]:
         single = [path for path in (self.fused, self.sidecar) if path is not None]
         return [*single, *self.sources, *self.explain]
-
-
-def _fused_path(output: str) -> Path | None:
-    from drfuse_cli.imageio import check_suffix
-
-    if output == "-":
-        if console.stdout_is_terminal():
-            raise DrfuseError(
-                "a PNG cannot be shown on the terminal", hint="Redirect it: drfuse ... > out.png"
-            )
-        return None
-    path = Path(output)
-    if not path.name or path.name == ".." or os.path.isdir(path):
-        raise DrfuseError(
-            "is a folder, not a file name", hint="Name a file in it: -o DIR/fused.png", path=output
-        )
-    check_suffix(path.suffix, path=output)
-    return path
-
-
-def _inside(folder: str | None, names: list[str]) -> tuple[Path, ...]:
-    return () if folder is None else tuple(Path(folder) / name for name in names)
 
 
 @dataclass(frozen=True)
@@ -150,28 +185,34 @@ class _Request:
     sources: tuple[str, str]
     outputs: _Outputs
     mode: Mode
-    overrides: Overrides
+    said: rigs.Chosen
+    agc: Agc
+    fit: Fit
     options: FuseOptions
     quiet: bool
 
 
 def _run(request: _Request) -> dict[str, Any]:
     """Read, assume, load, fuse, write; returns the sidecar's document."""
-    clock = _Clock()
+    clock = Clock()
     with clock.measure("read"):
-        images = _read(request)
-        degradations = assume(request.options.task, request.mode, request.overrides, images)
+        sources = _read(request)
     if not request.quiet:
-        for number, (image, assumed) in enumerate(zip(images, degradations, strict=True), 1):
+        request.said.tell()
+        for line in sources.intake.describe():
+            console.note(line)
+        for number, image in enumerate(sources.images, 1):
+            assumed = sources.degradations[number - 1]
             console.note(f"source {number} ({image.path}): {describe(assumed)}")
-    warnings = _doubts(images, request.options)
+        if moved := sources.registration and sources.registration.describe():
+            console.note(moved)
     with clock.measure("load"), console.working("loading the network"):
-        weights, engine = _load(request.options)
+        weights, engine = load_engine(request.options)
     with clock.measure("fuse"), console.working("fusing"):
-        result = engine.fuse(*images, degradations)
+        result = engine.fuse(*sources.images, sources.degradations)
     with clock.measure("write"):
-        _write(request.outputs, result)
-    warnings += [*weights.warnings, *result.warnings]
+        _write(request.outputs, result, sources.intake)
+    warnings = [*sources.warnings, *weights.warnings, *result.warnings]
     if not request.quiet:
         for warning in warnings:
             console.warn(warning)
@@ -180,68 +221,51 @@ def _run(request: _Request) -> dict[str, Any]:
     output = str(request.outputs.fused or sidecar.STDOUT)
     document = sidecar.fuse_document(
         sidecar.Run(
-            request.options, images, degradations, weights, result, output, clock.seconds, warnings
+            request.options,
+            sources.images,
+            sources.degradations,
+            weights,
+            result,
+            output,
+            clock.seconds,
+            warnings,
+            sources.registration,
+            sources.intake,
+            request.said.rig,
         )
     )
     if request.outputs.sidecar is not None:
-        _write_json(request.outputs.sidecar, document)
+        write_json(request.outputs.sidecar, document)
     return document
 
 
-@dataclass
-class _Clock:
-    """Seconds spent in the parts of a run."""
+def _read(request: _Request) -> Sources:
+    from drfuse_cli.imageio import check_suffix
+    from drfuse_cli.sources import Assumptions, read_sources
 
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("load", "read", "fuse", "write"), 0.0)
+    task = request.options.task
+    told = Assumptions(
+        task,
+        request.mode,
+        request.said.overrides,
+        register=request.said.register,
+        agc=request.agc,
+        fit=request.fit,
+        rig=request.said.rig,
     )
-
-    @contextmanager
-    def measure(self, part: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self.seconds[part] += time.perf_counter() - started
-
-
-def _read(request: _Request) -> tuple[Image, Image]:
-    from drfuse_cli.imageio import check_suffix, read_image
-
-    first, second = (read_image(path) for path in request.sources)
+    sources = read_sources(request.sources, told)
     fused = request.outputs.fused
     if fused is not None:
-        check_suffix(fused.suffix, max(first.bits, second.bits), fused)
-    return first, second
+        check_suffix(fused.suffix, max(image.bits for image in sources.images), fused)
+    return sources
 
 
-def _doubts(images: tuple[Image, Image], chosen: FuseOptions) -> list[str]:
-    """Warnings about sources that are readable, yet probably not what was meant."""
-    first, second = images
-    found = []
-    if first.sha256 == second.sha256:
-        found.append("both sources are the same file")
-    if chosen.task != "multifocus" and first.colour and not second.colour:
-        found.append("source 1 has colour and source 2 is grey: are the roles swapped?")
-    for number, image in enumerate(images, 1):
-        if image.pixels.min() == image.pixels.max():
-            found.append(f"source {number} has one value everywhere: it holds no scene")
-    return found
-
-
-def _load(chosen: FuseOptions) -> tuple[LoadedWeights, Engine]:
-    from drfuse_cli.weights import load_weights
-
-    weights = load_weights(chosen.weights, chosen.task, chosen.method)
-    from drfuse_cli.engine import Engine
-
-    return weights, Engine(weights, chosen)
-
-
-def _write(outputs: _Outputs, result: FuseResult) -> None:
+def _write(outputs: _Outputs, result: FuseResult, intake: Intake) -> None:
     """Write every image; the fused one last, so that where it stands, the rest does too."""
     from drfuse_cli.imageio import encode_image, write_image
 
     if outputs.sources:
-        for path, image in zip(outputs.sources, result.sources, strict=True):
+        for path, image in zip(outputs.sources, intake.restored(result), strict=True):
             write_image(path, image)
     if outputs.explain:
         from drfuse_cli.report.explain import pictures
@@ -249,13 +273,8 @@ def _write(outputs: _Outputs, result: FuseResult) -> None:
         found = pictures(result)
         for path in outputs.explain:
             write_image(path, found[path.name])
+    fused = intake.fused(result)
     if outputs.fused is None:
-        console.binary(encode_image(result.fused, ".png"))
+        console.binary(encode_image(fused, ".png"))
     else:
-        write_image(outputs.fused, result.fused)
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    from drfuse_cli.imageio import write_bytes
-
-    write_bytes(path, json.dumps(document, indent=2, allow_nan=False).encode() + b"\n")
+        write_image(outputs.fused, fused)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drfuse_cli.cli import console
-from drfuse_cli.cli.fuse import Clock, fused_path, inside, write_json
+from drfuse_cli.cli.clock import Clock
 from drfuse_cli.cli.loading import load_engine
-from drfuse_cli.cli.outputs import check_outputs
+from drfuse_cli.cli.outputs import check_outputs, fused_path, inside, write_json
+from drfuse_cli.cli.profile import Chosen
 from drfuse_cli.config import Degradation, FuseOptions, Register, Task
-from drfuse_cli.degradations import Mode, Overrides
+from drfuse_cli.degradations import Mode
 from drfuse_cli.degradations import describe as describe_degradation
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.kinds import kind_of_input, kind_of_name
@@ -50,8 +51,7 @@ class MedicalRequest:
     sources: tuple[str, str]
     output: str
     mode: Mode
-    overrides: Overrides
-    register: Register
+    said: Chosen
     options: FuseOptions
     medical: MedicalOptions
     save_sources: str | None
@@ -70,9 +70,9 @@ def fuse_medical(request: MedicalRequest) -> None:
     """Run, and print what the command prints."""
     from drfuse_cli.medical.extra import require_medical
 
-    _refuse_to_register(request.register)
+    _refuse_to_register(request.said.register)
     paths = _Paths.of(request)
-    inputs = [Path(file) for file in (*request.sources, *filter(None, request.overrides.psf))]
+    inputs = [Path(file) for file in (*request.sources, *filter(None, request.said.overrides.psf))]
     check_outputs(paths.files, inputs, overwrite=request.overwrite)
     require_medical(next(filter(kind_of_input, request.sources), None))
     document = _run(request, paths)
@@ -133,8 +133,10 @@ def _run(request: MedicalRequest, paths: _Paths) -> dict[str, Any]:
     with clock.measure("read"), console.working("reading"):
         pair = open_pair(request.sources, request.medical)
         _check_form(pair, request, paths)
-        degradations = assume_volumes(pair, request.options.task, request.mode, request.overrides)
+        overrides = request.said.overrides
+        degradations = assume_volumes(pair, request.options.task, request.mode, overrides)
     if not request.quiet:
+        request.said.tell()
         for line, degradation in zip(describe(pair), degradations, strict=True):
             console.note(line)
             console.note(f"  {describe_degradation(degradation)}")
@@ -159,6 +161,7 @@ def _run(request: MedicalRequest, paths: _Paths) -> dict[str, Any]:
         str(paths.fused or sidecar.STDOUT),
         clock.seconds,
         warnings,
+        rig=request.said.rig,
     )
     document = _document(sidecar.fuse_document(run), pair, request, fused)
     if paths.sidecar is not None:

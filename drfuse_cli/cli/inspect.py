@@ -14,8 +14,8 @@ from drfuse_cli.errors import DrfuseError, ExitCode
 
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
-    from drfuse_cli.levels import Levels
     from drfuse_cli.operators.estimate import Estimate, SourceEstimate
+    from drfuse_cli.sources.levels import Levels
 
 SCHEMA = "drfuse.inspect/1"
 
@@ -55,8 +55,8 @@ def inspect(images: Images, as_json: JsonOption = False) -> None:
 def _look(path: str) -> tuple[Image, Levels | None, SourceEstimate]:
     """A file, the levels with which fuse would take it, and what it then tells."""
     from drfuse_cli.imageio import read_image
-    from drfuse_cli.levels import find_levels
     from drfuse_cli.operators.estimate import estimate
+    from drfuse_cli.sources.levels import find_levels
 
     image = read_image(path, measured=True)
     as_infrared, as_visible = find_levels((image, image), "ivif", "auto")

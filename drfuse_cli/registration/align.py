@@ -9,13 +9,15 @@ import numpy as np
 
 from drfuse_cli.colour import luma
 from drfuse_cli.config import Degradation, Register, Task
+from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.grid import Grid
 from drfuse_cli.registration.apply import attainable, undo
 from drfuse_cli.registration.finding import LEAST_MARGIN, Finding, Registration
-from drfuse_cli.registration.motion import Matrix, Motion, Shape
+from drfuse_cli.registration.motion import Matrix, Motion, Shape, translation
 from drfuse_cli.registration.search import SMALLEST, View, look, margin, zoom_and_turn
 from drfuse_cli.registration.structure import Plane
+from drfuse_cli.rig import FixedMotion
 
 Images = tuple[Image, Image]
 Degradations = tuple[Degradation, Degradation]
@@ -53,6 +55,40 @@ def register(
         _with(degradations, moved, degradation),
         replace(seen, applied=motion),
     )
+
+
+def move(
+    images: Images, degradations: Degradations, fixed: FixedMotion
+) -> tuple[Images, Degradations, Registration]:
+    """Undo a motion that is known, without a look at the pictures.
+
+    Raises ``DrfuseError`` where it was measured at another size, or cannot be undone at this.
+    """
+    sizes = [(image.height, image.width) for image in images]
+    scales = degradations[0].sr_scale, degradations[1].sr_scale
+    height, width = canvas = Grid.of((sizes[0], sizes[1]), scales).canvas
+    if fixed.size not in (None, (width, height)):
+        assert fixed.size is not None
+        raise DrfuseError(
+            f"the fixed motion was measured at {fixed.size[0]}x{fixed.size[1]} pixels, and this "
+            f"pair makes {width}x{height}",
+            hint="Measure it again: drfuse calibrate. --register none leaves it out.",
+            path=images[fixed.source - 1].path,
+        )
+    i = fixed.source - 1
+    motion = attainable(_motion(fixed, canvas), scales[i])
+    seen = Registration("fixed", fixed.source, None, given=fixed.text)
+    if motion.largest == 0:
+        return images, degradations, seen
+    image, degradation = _undone(images[i], degradations[i], motion)
+    seen = replace(seen, applied=motion)
+    return _with(images, i, image), _with(degradations, i, degradation), seen
+
+
+def _motion(fixed: FixedMotion, canvas: Shape) -> Motion:
+    if len(fixed.numbers) == 2:
+        return translation(*fixed.numbers, canvas)
+    return Motion("homography", np.array(fixed.numbers, np.float64).reshape(3, 3), canvas)
 
 
 def moving_source(scales: tuple[int, int], task: Task) -> int:

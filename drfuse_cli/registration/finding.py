@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from drfuse_cli.config import Register
 from drfuse_cli.registration.motion import Motion
@@ -59,22 +59,24 @@ class Finding:
 
 @dataclass(frozen=True)
 class Registration:
-    """What ``--register`` did to a pair.
+    """What ``--register`` did to a pair, or a ``fixed`` motion.
 
     ``moved``: the source, 1 or 2, that was held against the other. ``applied``: the motion
-    that was undone, ``None`` where the pixels are those of the file.
+    that was undone, ``None`` where the pixels are those of the file. ``given``: a fixed motion
+    as ``--motion`` takes it.
     """
 
-    mode: Register
+    mode: Register | Literal["fixed"]
     moved: int
     finding: Finding | None
     applied: Motion | None = None
+    given: str | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know: misaligned and left so, or asked for and not possible."""
         found = self.finding
-        if self.applied is not None:
+        if self.applied is not None or self.mode == "fixed":
             return ()
         if found is not None and found.misaligned and found.matters:
             return (
@@ -97,7 +99,9 @@ class Registration:
         rim = max(self.applied.rim)
         border = f"; up to {rim} pixels at the border are mirrored" if rim else ""
         lay = self.applied.in_words()
-        return f"source {self.moved} lay {lay} and was moved onto source {3 - self.moved}{border}"
+        lies = "always lies" if self.mode == "fixed" else "lay"
+        onto = f"source {3 - self.moved}"
+        return f"source {self.moved} {lies} {lay} and was moved onto {onto}{border}"
 
     def document(self) -> dict[str, Any]:
         """For the sidecar; shifts and matrices in pixels of the fused image."""
@@ -105,7 +109,14 @@ class Registration:
         if self.applied is not None:
             applied = {**motion_document(self.applied), "rim": list(self.applied.rim)}
         found = None if self.finding is None else self.finding.document()
-        return {"mode": self.mode, "moved": self.moved, "found": found, "applied": applied}
+        given = {"motion": self.given} if self.given else {}
+        return {
+            "mode": self.mode,
+            "moved": self.moved,
+            "found": found,
+            "applied": applied,
+            **given,
+        }
 
 
 def motion_document(motion: Motion) -> dict[str, Any]:

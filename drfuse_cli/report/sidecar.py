@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from drfuse_cli import __version__
 from drfuse_cli.config import Degradation, FuseOptions
+from drfuse_cli.rig import Rig
 
 if TYPE_CHECKING:
-    from drfuse_cli.engine import FuseResult
+    from drfuse_cli.engine import FuseResult, Fusion
     from drfuse_cli.imageio import Image
+    from drfuse_cli.registration import Registration
+    from drfuse_cli.sources.intake import Intake
     from drfuse_cli.weights import LoadedWeights
 
 SCHEMA = "drfuse.fuse/1"
@@ -20,16 +23,23 @@ STDOUT = "-"
 
 @dataclass(frozen=True)
 class Run:
-    """One pair that went through the engine; ``seconds`` has load, read, fuse and write."""
+    """One pair that went through the engine; ``seconds`` has load, read, fuse and write.
+
+    ``registration``: ``None`` where nobody looked whether the sources lie on each other.
+    ``intake``: ``None`` where levels and sizes are a matter of the reader.
+    """
 
     options: FuseOptions
     images: tuple[Image, Image]
     degradations: tuple[Degradation, Degradation]
     weights: LoadedWeights
-    result: FuseResult
+    result: FuseResult | Fusion
     output: str
     seconds: dict[str, float]
     warnings: list[str]
+    registration: Registration | None = None
+    intake: Intake | None = None
+    rig: Rig = field(default_factory=Rig)
 
 
 def fuse_document(run: Run) -> dict[str, Any]:
@@ -40,9 +50,12 @@ def fuse_document(run: Run) -> dict[str, Any]:
         "version": __version__,
         "task": options.task,
         "method": options.method,
-        "inputs": [_image(image.path, image, sha256=image.sha256) for image in run.images],
+        "inputs": [_input(run, index) for index in (0, 1)],
         "output": _image(run.output, result.fused),
         "operators": [operator_document(degradation) for degradation in run.degradations],
+        **(run.intake.document() if run.intake else {"agc": None, "fit": None}),
+        **run.rig.document(),
+        "registration": run.registration.document() if run.registration else None,
         "weights": {"name": run.weights.name, "sha256": run.weights.sha256},
         "steps": options.steps,
         "correction": options.correction != "none",
@@ -61,7 +74,7 @@ def fuse_document(run: Run) -> dict[str, Any]:
 
 
 def arguments(document: dict[str, Any], output: str) -> list[str]:
-    """The arguments of ``drfuse fuse`` that repeat the run of a sidecar.
+    """The arguments of ``drfuse fuse``, or for a video ``batch``, that repeat a sidecar's run.
 
     ``output`` takes the place of the first run's. Nothing is estimated again: every operator
     is given by its value.
@@ -70,7 +83,10 @@ def arguments(document: dict[str, Any], output: str) -> list[str]:
         "--task": document["task"],
         "--method": document["method"],
         "--degrade": "none",
-        **_operator_flags(document["operators"]),
+        **_operator_flags(document["operators"], _noise_gains(document)),
+        "--agc": (document.get("agc") or {"mode": "none"})["mode"],
+        "--fit": (document.get("fit") or {"mode": "none"})["mode"],
+        **_rig_flags(document),
         "--weights": document["weights"]["name"],
         "--steps": document["steps"],
         "--correction": document["correction_mode"],
@@ -80,17 +96,71 @@ def arguments(document: dict[str, Any], output: str) -> list[str]:
         "--seed": document["seed"],
     }
     sources = [image["path"] for image in document["inputs"]]
+    medical = document.get("medical")
+    if medical is not None:
+        pairs.update(_medical_flags(medical))
     flags = [str(word) for pair in pairs.items() for word in pair]
-    return ["fuse", "-o", output, *flags, "--", *sources]
+    if medical is not None and medical["ignore_geometry"]:
+        flags.append("--ignore-geometry")
+    command = "fuse"
+    if "codec" in document["output"]:
+        command, flags = "batch", [*flags, "--codec", document["output"]["codec"]]
+    return [command, "-o", output, *flags, "--", *sources]
 
 
-def _operator_flags(operators: list[dict[str, Any]]) -> dict[str, str]:
-    first, second = operators
+def _rig_flags(document: dict[str, Any]) -> dict[str, str]:
+    registration = document.get("registration") or {"mode": "none"}
+    flags = {"--profile": "none", "--register": registration["mode"]}
+    if registration["mode"] == "fixed":
+        flags.update({"--register": "none", "--motion": registration["motion"]})
+    if crops := document.get("crop"):
+        flags["--crop"] = ",".join(str(side) for crop in crops for side in crop)
+    return flags
+
+
+def _medical_flags(medical: dict[str, Any]) -> dict[str, str]:
+    flags = {"--axis": medical["axis"], "--colormap": medical["colormap"]}
+    if medical["slice"] is not None:
+        flags["--slice"] = ",".join(map(str, medical["slice"]))
+    if medical["window"] is not None:
+        flags["--window"] = medical["window"]
+    return flags
+
+
+def _noise_gains(document: dict[str, Any]) -> list[float]:
+    """By how much the noise that a flag gives for each file grows on the way to the operators."""
+    levels = (document.get("agc") or {}).get("sources", [None, None])
+    changes = (document.get("fit") or {}).get("sources", [None, None])
+    return [
+        math.prod(one["noise_gain"] for one in both if one)
+        for both in zip(levels, changes, strict=True)
+    ]
+
+
+def _operator_flags(operators: list[dict[str, Any]], gains: list[float]) -> dict[str, str]:
+    first, second = (
+        {**operator, "noise_std": operator["noise_std"] / gain}
+        for operator, gain in zip(operators, gains, strict=True)
+    )
     names = {"noise_std": "--noise-std", "blur_sigma": "--blur-sigma", "sr_scale": "--sr-scale"}
     flags = {flag: f"{first[name]},{second[name]}" for name, flag in names.items()}
     if first["psf"] or second["psf"]:
         flags["--psf"] = f"{first['psf'] or 'none'},{second['psf'] or 'none'}"
     return flags
+
+
+def _input(run: Run, index: int) -> dict[str, Any]:
+    """A source as it stands in its file."""
+    image, fitting = run.images[index], run.intake and run.intake.fitting
+    document = _image(image.path, image, sha256=image.sha256)
+    if image.unit is not None:
+        document["bit_depth"] = 32
+    if fitting:
+        document["height"], document["width"] = fitting.changes[index].size
+    margins = run.rig.crop[index]
+    document["height"] += margins.down
+    document["width"] += margins.across
+    return document
 
 
 def _image(path: str | None, image: Image, **more: str | None) -> dict[str, Any]:
@@ -112,6 +182,7 @@ def operator_document(degradation: Degradation) -> dict[str, Any]:
         "psf": degradation.psf_name,
         "zero_border": degradation.zero_border,
         "origin": dict(degradation.origin),
+        **({"seen": dict(degradation.seen)} if degradation.seen else {}),
     }
 
 

@@ -45,6 +45,8 @@ def video_document(run: Run) -> dict[str, Any]:
             str(target.path),
             run.seconds,
             warnings,
+            matched.registration,
+            rig=matched.told.rig,
         )
     )
     for entry, digest, look in zip(document["inputs"], run.digests, matched.looks, strict=True):

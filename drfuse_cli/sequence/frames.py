@@ -8,10 +8,10 @@ from dataclasses import replace
 from drfuse_cli.config import Pair
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image
-from drfuse_cli.intake import Intake
-from drfuse_cli.levels import find_common
 from drfuse_cli.sequence.steady import evenly, steady
-from drfuse_cli.sources import Assumptions, read_pair, take_pair
+from drfuse_cli.sources import Assumptions, at_levels, read_pair, take_pair
+from drfuse_cli.sources.intake import Intake
+from drfuse_cli.sources.levels import find_common
 
 
 def settled(told: Assumptions, pairs: Sequence[Pair]) -> Assumptions:
@@ -21,7 +21,11 @@ def settled(told: Assumptions, pairs: Sequence[Pair]) -> Assumptions:
     ``DrfuseError`` where nothing of the sample can be used.
     """
     sample = evenly(pairs)
-    told = replace(told, levels=find_common(_readable(sample, told), told.task, told.agc))
+    told = replace(
+        told,
+        levels=find_common(_readable(sample, told), told.task, told.agc),
+        overrides=at_levels(told.overrides, _readable(sample, told)),
+    )
     intakes: list[Intake] = []
 
     def taken() -> Iterator[tuple[Image, Image]]:

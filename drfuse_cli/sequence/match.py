@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drfuse_cli.config import Degradation
 from drfuse_cli.errors import DrfuseError
+from drfuse_cli.imageio import Image
+from drfuse_cli.registration import Registration
 from drfuse_cli.sequence.look import Look
 from drfuse_cli.sequence.steady import steady
-from drfuse_cli.sources import Assumptions
+from drfuse_cli.sources import Assumptions, aligned, at_levels
 
 _SAME_RATE = 1e-3
 _APART = 0.5
@@ -17,13 +19,25 @@ _APART = 0.5
 
 @dataclass(frozen=True)
 class Match:
-    """Two videos that go together, ``frames`` of them, and how all these are to be treated."""
+    """Two videos that go together, ``frames`` of them, and how all these are to be treated.
+
+    ``registration``: the motion that is undone in every frame; ``None`` where there is none.
+    """
 
     looks: tuple[Look, Look]
     frames: int
     degradations: tuple[Degradation, Degradation]
     sampled: int
     warnings: tuple[str, ...]
+    told: Assumptions
+    registration: Registration | None = None
+
+    def taken(self, frames: tuple[Image, Image]) -> tuple[Image, Image]:
+        """Frames as they are fused: without what is cut off, on each other."""
+        images = self.told.rig.cropped(frames)
+        if self.registration is None:
+            return images
+        return aligned(images, self.degradations, self.told)[0]
 
     @property
     def colour(self) -> bool:
@@ -39,7 +53,8 @@ class Match:
         """Height and width of the fused frames: of the source that is known the finest."""
         finest = self.degradations[0].sr_scale > self.degradations[1].sr_scale
         video, scale = self.looks[finest].video, self.degradations[finest].sr_scale
-        return video.height * scale, video.width * scale
+        off = self.told.rig.crop[finest]
+        return (video.height - off.down) * scale, (video.width - off.across) * scale
 
     @property
     def shown(self) -> Look:
@@ -62,9 +77,14 @@ def match(looks: tuple[Look, Look], told: Assumptions, allow_unpaired: bool = Fa
         raise _unlike_lengths(first, second)
     frames = min(first.frames, second.frames)
     numbers = [number for number in first.sample if number in second.sample]
-    sample = [(first.sample[number], second.sample[number]) for number in numbers]
+    crop = told.rig.cropped
+    sample = [crop((first.sample[number], second.sample[number])) for number in numbers]
+    told = replace(told, overrides=at_levels(told.overrides, sample))
+    degradations, registration = steady(told, sample), None
+    if told.rig.motion is not None:
+        _, degradations, registration = aligned(sample[0], degradations, told)
     warnings = [*first.warnings, *second.warnings, *_left_over(looks, frames), *_drift(looks)]
-    return Match(looks, frames, steady(told, sample), len(sample), tuple(warnings))
+    return Match(looks, frames, degradations, len(sample), tuple(warnings), told, registration)
 
 
 def _left_over(looks: tuple[Look, Look], frames: int) -> list[str]:

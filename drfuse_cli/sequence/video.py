@@ -135,7 +135,8 @@ def _prepare(matched: Match, pair: tuple[Frame, Frame]) -> _Ready:
     first, second = (
         frame.image(look.colour) for frame, look in zip(pair, matched.looks, strict=True)
     )
-    return _Ready((first, second), prepare(first, second, matched.degradations))
+    images = matched.taken((first, second))
+    return _Ready(images, prepare(*images, matched.degradations))
 
 
 def _fuse(
