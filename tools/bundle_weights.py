@@ -22,12 +22,13 @@ COLUMNS = ("Q_MI", "Q_NCIE", "Q_G", "Q_P", "Q_CB", "Q_W", "restored1", "restored
 
 
 def validation(scores: Path) -> dict[str, Any]:
-    """Mean scores by preset, from the quality bench's document."""
+    """Mean scores by preset, from the quality bench's document; what is undefined is left out."""
     presets = json.loads(scores.read_text())["presets"]
-    return {
-        name: {column: round(result["mean"][column], 4) for column in COLUMNS}
-        for name, result in presets.items()
-    }
+    found = {}
+    for name, result in presets.items():
+        means = {column: result["mean"].get(column) for column in COLUMNS}
+        found[name] = {column: round(mean, 4) for column, mean in means.items() if mean is not None}
+    return found
 
 
 def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
