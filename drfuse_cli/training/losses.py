@@ -35,7 +35,7 @@ def _carries(x1: Tensor, x2: Tensor) -> Tensor:
         return torch.log((_spread_out(x * x, 15) - mean * mean).clamp_min(0) + 6e-5)
 
     lead = log_variance(x1) - log_variance(x2) + 6 * _spread_out(x1 - x2, 15)
-    return _spread_out((lead > 0).to(x1.dtype), 3)
+    return _spread_out((lead > 0).to(x1.dtype), 15)
 
 
 def _stands_out(x1: Tensor, x2: Tensor) -> Tensor:
