@@ -38,9 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (fuse, batch, degrade, demo, train, inspect, calibrate, bench, doctor):
-    app.command()(_command)
-app.command("eval")(evaluate)
+for _command in (fuse, batch, evaluate, inspect, calibrate, degrade, train, demo, bench, doctor):
+    app.command("eval" if _command is evaluate else None)(_command)
 app.add_typer(weights_app, name="weights")
 
 # Typer carries its own copy of click, older releases depend on it: reach both the same way.
