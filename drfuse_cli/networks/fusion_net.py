@@ -63,17 +63,23 @@ _CHANGE = 0.1
 """What one unit of the head's output changes, so that first steps are small."""
 
 
+def _draw(weight: Tensor, std: float) -> None:
+    # Where there are only shapes, torch would load its compiler for this: more than a second.
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=std)
+
+
 def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> Conv:
     """A convolution that keeps the variance of its input, times ``gain`` squared."""
     conv = Conv(inputs, outputs, kernel)
-    nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs * kernel**2))
+    _draw(conv.weight, gain / math.sqrt(inputs * kernel**2))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
 
 
 def _halve(inputs: int, outputs: int) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, 2, stride=2)
-    nn.init.normal_(conv.weight, std=1 / math.sqrt(4 * inputs))
+    _draw(conv.weight, 1 / math.sqrt(4 * inputs))
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
 
