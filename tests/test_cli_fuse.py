@@ -189,11 +189,7 @@ def test_repeated_from_the_sidecar_alone(drfuse: Cli, engine: type[FakeEngine]) 
     assert "4" in sidecar.arguments(changed, "x.png")
 
 
-def test_an_estimate_is_repeated_as_a_value(
-    drfuse: Cli, engine: type[FakeEngine], folder: Path
-) -> None:
-    save(folder / "ir.png", noise(96, 128))
-    save(folder / "vis.png", noise(96, 128, colour=True, seed=1))
+def test_an_estimate_is_repeated_as_a_value(drfuse: Cli, engine: type[FakeEngine]) -> None:
     drfuse(*FUSE, "--weights", TINY_WEIGHTS["name"], "--device", "cpu", "--precision", "fp32")
     drfuse(*sidecar.arguments(loaded("out.png.json"), "again.png"))
     (_, estimated), (_, given) = engine.calls

@@ -69,7 +69,7 @@ def test_restored_sources_beat_the_input_and_the_closed_form(task: Task, name: P
         gains_over_lift.append(made - psnr(luma8(lifted), truth))
     assert min(gains_over_input) > 0.5
     # The rendered PET is so smooth that under blur the closed form alone reaches 43 dB.
-    assert min(gains_over_lift) > (-1.5 if (task, name) == ("medical", "blur") else 0)
+    assert min(gains_over_lift) > (-1 if (task, name) == ("medical", "blur") else 0)
     assert np.mean(gains_over_lift) > 0.15
 
 

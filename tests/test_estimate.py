@@ -99,7 +99,7 @@ def test_hardly_any_noise(bits: int) -> None:
 
 
 def test_noise_after_blur_and_pooling_is_that_of_the_file() -> None:
-    for image in render("crossing", 512, 384):
+    for image in (texture(384, 512), *render("crossing", 512, 384)):
         pooled = noisy(image, 2.0, blur_sigma=2.0, sr_scale=4)
         assert noise(pooled) == pytest.approx(2.0, rel=0.15)
 
@@ -247,6 +247,12 @@ def test_a_black_frame_is_no_zero_padding() -> None:
     pixels[:, [0, -1]] = 0
     assert not has_zero_border(Image(pixels), 2.0)
     assert not has_zero_border(Image(np.zeros((64, 64), np.uint8)), 2.0)
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0])
+def test_padding_of_a_little_blur_is_seen(sigma: float) -> None:
+    assert has_zero_border(noisy(texture(), 0.0, blur_sigma=sigma, zero_border=True), sigma)
+    assert not has_zero_border(noisy(texture(), 0.0, blur_sigma=sigma), sigma)
 
 
 def test_little_blur_and_small_images_tell_nothing() -> None:

@@ -4,6 +4,7 @@
         --licence "..." --command "drfuse train ..." --scores scores.json
 
 ``--scores`` is the document that ``bench/quality/run.py --json`` writes for these weights.
+``--blend EARLIER.safetensors SHARE`` averages them with an earlier stage of the same run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from drfuse_cli.weights import describe, load_weights
 from drfuse_cli.weights_file import SCHEMA
@@ -55,6 +59,16 @@ def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     }
 
 
+def blend(late: Path, early: Path, share: float, target: Path) -> None:
+    """Write the average of two stages of one run, ``share`` of it the earlier."""
+    one, other = load_file(late), load_file(early)
+    mean = {
+        name: one[name].float().lerp(other[name].float(), share).to(one[name].dtype) for name in one
+    }
+    with safe_open(late, "pt") as file:
+        save_file(mean, target, metadata=file.metadata())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", type=Path)
@@ -65,9 +79,12 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="the training command, without paths")
     parser.add_argument("--notes", default="", help="what the command does not say")
     parser.add_argument("--scores", type=Path)
+    parser.add_argument("--blend", nargs=2, metavar=("EARLIER", "SHARE"))
     options = parser.parse_args()
     target = WEIGHTS / f"{options.name}.safetensors"
-    if options.file.resolve() != target:
+    if options.blend:
+        blend(options.file, Path(options.blend[0]), float(options.blend[1]), target)
+    elif options.file.resolve() != target:
         shutil.copyfile(options.file, target)
     manifest = WEIGHTS / "manifest.json"
     rows = json.loads(manifest.read_text())["weights"] if manifest.is_file() else []

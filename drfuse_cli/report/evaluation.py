@@ -19,7 +19,7 @@ from drfuse_cli.evaluation.results import (
 )
 from drfuse_cli.imageio import write_bytes
 from drfuse_cli.metrics import Metric
-from drfuse_cli.report.sidecar import operator_document
+from drfuse_cli.report.sidecar import method_document, operator_document
 
 if TYPE_CHECKING:
     from drfuse_cli.config import FuseOptions
@@ -97,15 +97,7 @@ def run_settings(plan: Plan, weights: LoadedWeights | None, options: FuseOptions
         "seed": plan.setting.seed,
     }
     if weights is not None:
-        settings |= {
-            "weights": {"name": weights.name, "sha256": weights.sha256},
-            "steps": options.steps,
-            "correction": options.correction != "none",
-            "correction_mode": options.correction,
-            "device": options.device,
-            "precision": options.precision,
-            "tile": "auto" if options.tile is None else options.tile,
-        }
+        settings |= method_document(options, weights, options.device, options.precision)
     return settings
 
 

@@ -56,13 +56,7 @@ def fuse_document(run: Run) -> dict[str, Any]:
         **(run.intake.document() if run.intake else {"agc": None, "fit": None}),
         **run.rig.document(),
         "registration": run.registration.document() if run.registration else None,
-        "weights": {"name": run.weights.name, "sha256": run.weights.sha256},
-        "steps": options.steps,
-        "correction": options.correction != "none",
-        "correction_mode": options.correction,
-        "device": result.device,
-        "precision": result.precision,
-        "tile": "auto" if options.tile is None else options.tile,
+        **method_document(options, run.weights, result.device, result.precision),
         "seed": options.seed,
         "seconds": {name: round(value, 4) for name, value in run.seconds.items()},
         "residuals": [
@@ -70,6 +64,21 @@ def fuse_document(run: Run) -> dict[str, Any]:
             for residual in result.residuals
         ],
         "warnings": run.warnings,
+    }
+
+
+def method_document(
+    options: FuseOptions, weights: LoadedWeights, device: str, precision: str
+) -> dict[str, Any]:
+    """What turns sources into pixels, beside what is known of these."""
+    return {
+        "weights": {"name": weights.name, "sha256": weights.sha256},
+        "steps": options.steps,
+        "correction": options.correction != "none",
+        "correction_mode": options.correction,
+        "device": device,
+        "precision": precision,
+        "tile": "auto" if options.tile is None else options.tile,
     }
 
 

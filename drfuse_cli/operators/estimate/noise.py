@@ -11,7 +11,7 @@ from drfuse_cli.operators.estimate.look import Look
 
 Array = npt.NDArray[np.float64]
 
-_RISE, _LEAST, _SURELY = 1.25, 1.5, 1.0
+_RISE, _LEAST, _SURELY = 1.33, 1.5, 1.0
 _OFFSET = 0.3
 
 
@@ -26,8 +26,8 @@ def noise_of(look: Look) -> Estimate:
     if look.features is None or white.only:
         return white.estimate
     least, low, _ = bounds(look.features, look.gain)
-    surely = least >= max(white.bound, _SURELY)
-    if not surely or low < max(_RISE * white.bound, _LEAST):
+    surely = least >= max(_RISE * white.bound, _SURELY)
+    if not surely or low < _LEAST:
         return white.estimate
     return Estimate(low, 0.6, f"correlated between pixels; {white.level:.1f} in the finest details")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from drfuse_cli.operators.estimate.findings import Estimate
 from drfuse_cli.operators.estimate.levels import COMMON, Blocks, level_of
 
-_FEWEST_BLOCKS = 12
+_FEWEST_BLOCKS = 6
 _MANY = 0.7
 _DEAD = 0.1
 _LEAST_BEHIND_MASK, _COMMON_BEHIND_MASK = 3.0, 0.65
