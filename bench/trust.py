@@ -14,7 +14,7 @@ import torch
 
 from drfuse_cli.colour import CHROMA_NOISE_GAIN, LUMA_NOISE_GAIN
 from drfuse_cli.config import Degradation, preset
-from drfuse_cli.model import DRFusion
+from drfuse_cli.models import DRFusion
 from drfuse_cli.operators.kernels import gaussian_response
 from drfuse_cli.samplers.correction import error_variance
 from drfuse_cli.samplers.observation import describe, noise_variance
@@ -24,14 +24,14 @@ FREQUENCIES = (0.01, 0.03, 0.1, 0.3)
 _GRID = 1000  # frequencies p / (2 * grid)
 
 
-def gains(level: float, slope: float, d: Degradation, noise_std: float) -> list[float]:
+def gains(level: float, slope: float, d: Degradation, noise_std: float, gain: float) -> list[float]:
     """``C g^2 / (C g^2 + s2)`` at :data:`FREQUENCIES`, aliases of pooling left out."""
     f = torch.tensor(FREQUENCIES)
     blur = gaussian_response(_GRID, torch.tensor([d.blur_sigma]))[0]
     signal = error_variance(f, torch.tensor(level), torch.tensor(slope)) * (
         blur[(f * 2 * _GRID).round().long()] ** 2 / d.sr_scale**2
     )
-    noise = noise_variance(torch.tensor([noise_std]), torch.tensor([False])).squeeze()
+    noise = noise_variance(torch.tensor([noise_std]), torch.tensor([False]), gain).squeeze()
     return [float(x) for x in signal / (signal + noise)]
 
 
@@ -59,8 +59,8 @@ def main() -> None:
                 learned = model.correction.trust(torch.cat((condition, time), dim=1))[0].tolist()
             text = "  ".join(
                 f"source {i + 1}: "
-                + " ".join(f"{g:.2f}" for g in gains(learned[i], learned[i + 3], d, noise[i]))
-                for i, d in enumerate((first, second))
+                + " ".join(f"{g:.2f}" for g in gains(learned[i], learned[i + 3], d, noise[i], gain))
+                for i, (d, gain) in enumerate(((first, 1.0), (second, LUMA_NOISE_GAIN)))
             )
             kappa = float(torch.sigmoid(torch.tensor(learned[6])))
             print(f"{name:<10} t = {t}  {text}  kappa {kappa:.2f}")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Task = Literal["ivif", "medical", "multifocus"]
 TASKS: tuple[Task, ...] = ("ivif", "medical", "multifocus")
 
+Method = Literal["drfusion", "recofuse"]
+
 PresetName = Literal["none", "noise", "blur", "composite"]
 PRESET_NAMES: tuple[PresetName, ...] = ("none", "noise", "blur", "composite")
 
@@ -56,6 +58,12 @@ class Degradation:
         ):
             if not low <= value <= high:
                 raise DrfuseError(f"{name} {value:g} is outside {low:g}..{high:g}")
+
+    @property
+    def size_only(self) -> Degradation:
+        """The same scale and nothing else, for methods that work without operators."""
+        origin = {name: of for name, of in self.origin.items() if name == "sr_scale"}
+        return Degradation(sr_scale=self.sr_scale, origin=origin, seen=self.seen)
 
     @property
     def blur_free(self) -> bool:
@@ -116,7 +124,7 @@ class FuseOptions:
     """Everything that decides the pixels of a fused image, apart from the inputs."""
 
     task: Task = "ivif"
-    method: Literal["drfusion"] = "drfusion"
+    method: Method = "drfusion"
     weights: str | None = None
     steps: int = 3
     correction: Correction = "joint"

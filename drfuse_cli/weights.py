@@ -89,11 +89,12 @@ def load_weights(spec: str | None, task: str, method: str = "drfusion") -> Loade
     """Find, read and check weights.
 
     ``spec`` is a bundled name, a ``.safetensors`` path, ``hf://owner/repo[@rev]/file``, or
-    None for the default of ``task``. Weights of another task load with a warning; weights of
-    another method, with other keys or shapes, or with values that are not finite are refused.
+    None for the default of ``task`` and ``method``. Weights of another task load with a
+    warning; weights of another method, with other keys or shapes, or with values that are not
+    finite are refused.
     Raises DrfuseError with exit code 3, naming the file.
     """
-    loaded = _load(_locate(spec, task))
+    loaded = _load(_locate(spec, task, method))
     if loaded.method != method:
         raise weights_error(
             f"these weights are for the method {loaded.method!r}, not {method!r}",
@@ -201,9 +202,11 @@ def weights_folder() -> Path | None:
     return None
 
 
-def _locate(spec: str | None, task: str | None, *, refresh: bool = False) -> _Source:
+def _locate(
+    spec: str | None, task: str | None, method: str = "drfusion", *, refresh: bool = False
+) -> _Source:
     if spec is None:
-        return _default(task)
+        return _default(task, method)
     if spec.startswith(hub.SCHEME):
         return _from_hub(spec, refresh=refresh)
     if "://" in spec:
@@ -218,14 +221,14 @@ def _locate(spec: str | None, task: str | None, *, refresh: bool = False) -> _So
     return _local(spec)
 
 
-def _default(task: str | None) -> _Source:
+def _default(task: str | None, method: str) -> _Source:
     entries = list_weights()
     for entry in entries:
-        if entry.task == task and entry.default:
+        if (entry.task, entry.method) == (task, method) and entry.default:
             return _bundled(entry)
-    known = ", ".join(entry.name for entry in entries)
+    known = ", ".join(entry.name for entry in entries if entry.method == method)
     raise weights_error(
-        f"no weights are bundled for the task {task!r}",
+        f"no weights of {method} are bundled for the task {task!r}",
         None,
         f"Pass --weights with one of: {known}." if known else "Pass --weights FILE.safetensors.",
     )
@@ -365,7 +368,7 @@ def _build(
 ) -> torch.nn.Module:
     import torch
 
-    from drfuse_cli.model import build_network
+    from drfuse_cli.models import build_network
 
     hint = "The file is damaged, or a newer drfuse wrote it."
     try:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from drfuse_cli.imageio import Image, write_image
-from drfuse_cli.model import build_network
+from drfuse_cli.models import build_network
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.weights import save_weights
 

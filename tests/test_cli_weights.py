@@ -14,7 +14,7 @@ from cli_support import Cli
 
 from drfuse_cli import weights
 from drfuse_cli.cli import doctor as doctor_module
-from drfuse_cli.model import build_network
+from drfuse_cli.models import build_network
 from drfuse_cli.networks.fusion_net import Architecture
 
 

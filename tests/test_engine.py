@@ -12,7 +12,7 @@ from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine import Engine, FuseResult, choose_device
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.imageio import Image
-from drfuse_cli.model import build_network
+from drfuse_cli.models import build_network
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.operators.simulate import degrade_image
 from drfuse_cli.weights import LoadedWeights, load_weights, save_weights

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drfuse_cli.errors import DrfuseError, ExitCode
-from drfuse_cli.model import DRFusion, build_network
+from drfuse_cli.models import DRFusion, build_network
 from drfuse_cli.networks.fusion_net import (
     CONDITION,
     OBSERVED,

@@ -14,7 +14,8 @@ from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import draw_crops, load_pairs, paint
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
-from drfuse_cli.training.loop import Trainer, learning_rate
+from drfuse_cli.training.drfusion import DRFusionLearner
+from drfuse_cli.training.learner import learning_rate
 from drfuse_cli.training.losses import (
     WEIGHTS,
     fusion_loss,
@@ -96,7 +97,7 @@ def test_a_run_repeats_and_a_resumed_run_is_the_same(folder: Path, tmp_path: Pat
 
 def test_one_batch_can_be_learned(folder: Path, tmp_path: Path) -> None:
     run = options(folder, tmp_path / "w.safetensors", lr=1e-3)
-    trainer = Trainer(run, torch.device("cpu"), "fp32")
+    trainer = DRFusionLearner(run, torch.device("cpu"), tmp_path)
     pairs = load_pairs(run.data, run.task)
     losses = []
     for _ in range(30):
@@ -283,10 +284,10 @@ def test_multifocus_learns_from_sharp_pictures_and_from_pairs(folder: Path, tmp_
 
 def test_a_run_can_start_from_weights(folder: Path, tmp_path: Path) -> None:
     start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
-    begun = Trainer(
+    begun = DRFusionLearner(
         options(folder, tmp_path / "b.safetensors", init=str(start), task="multifocus"),
         torch.device("cpu"),
-        "fp32",
+        tmp_path,
     )
     found = load_weights(str(start), "ivif").tensors
     now = begun.average.state_dict()

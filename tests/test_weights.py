@@ -24,11 +24,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from drfuse_cli import model, weights, weights_file
+from drfuse_cli import models, weights, weights_file
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.weights import load_weights, save_weights
 
-find_folder, build_drfusion = weights.weights_folder, model.build_network
+find_folder, build_drfusion = weights.weights_folder, models.build_network
 ARCHITECTURE = {"kind": "tiny", "width": 4}
 
 
@@ -52,7 +52,7 @@ def build_tiny(architecture: dict[str, Any]) -> torch.nn.Module:
 
 @pytest.fixture(autouse=True)
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drfuse_cli.model.build_network", build_tiny)
+    monkeypatch.setattr("drfuse_cli.models.build_network", build_tiny)
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +178,7 @@ def test_another_task_warns_and_another_method_is_refused(
 
 
 def test_the_network_of_this_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "build_network", build_drfusion)
+    monkeypatch.setattr(models, "build_network", build_drfusion)
     architecture = {"kind": "drfusion", "widths": [8, 12, 16], "depths": [1, 1, 1]}
     path = tmp_path / "net.safetensors"
     saved = build_drfusion(architecture).state_dict()

@@ -17,6 +17,7 @@ import typer
 from drfuse_cli.cli import console, options
 from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.loading import load_engine
+from drfuse_cli.cli.method import heard
 from drfuse_cli.cli.outputs import check_outputs, free_space
 from drfuse_cli.cli.video import VideoRequest, fuse_video, refuse_flags
 from drfuse_cli.config import Agc, Fit, FuseOptions, Pair, Register
@@ -199,7 +200,7 @@ def batch(
     fit: options.FitOption = "none",
     method: options.MethodOption = "drfusion",
     weights: options.WeightsOption = None,
-    steps: options.StepsOption = 3,
+    steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
     device: options.DeviceOption = "auto",
@@ -245,6 +246,10 @@ def batch(
     options.check_agc(agc, task)
     flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
     said = rigs.choose(ctx, flags, register, crop, motion)
+    told = heard(method, degrade, said.overrides, chosen.correction)
+    said = replace(said, overrides=told.overrides)
+    for warning in told.warnings:
+        console.warn(warning)
     sources = _videos(root, second)
     if sources is not None or sequence:
         said = replace(said, register=_of_frames(said.register))
@@ -271,7 +276,7 @@ def batch(
                 output,
                 None if save_sources is None else Path(save_sources),
                 chosen,
-                Assumptions(task, degrade, said.overrides, rig=said.rig),
+                Assumptions(task, told.mode, said.overrides, rig=said.rig),
                 codec,
                 allow_unpaired,
                 _batch_size(batch_size),
@@ -288,11 +293,11 @@ def batch(
     from drfuse_cli.batch.plan import Shard, gather_pairs, make_plan
 
     part = Shard.of(shard) if shard is not None else None
-    outputs = _outputs(output, save_sources, explain, steps)
+    outputs = _outputs(output, save_sources, explain, chosen.steps)
     found = gather_pairs(root, pairs, task, allow_unpaired, outputs, said.roles)
     request = _Request(
         chosen,
-        degrade,
+        told.mode,
         said,
         agc,
         fit,

@@ -46,7 +46,7 @@ def bench(
     task: options.TaskOption = "ivif",
     degrade: options.DegradeOption = "auto",
     weights: options.WeightsOption = None,
-    steps: options.StepsOption = 3,
+    steps: options.StepsOption = None,
     tile: options.TileOption = "auto",
     workers: Workers = None,
     seconds: Seconds = 10.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from drfuse_cli.cli import console, options
 from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.clock import Clock
 from drfuse_cli.cli.loading import load_engine
+from drfuse_cli.cli.method import heard
 from drfuse_cli.cli.outputs import check_outputs, fused_path, inside, write_json
 from drfuse_cli.config import Agc, Fit, FuseOptions
 from drfuse_cli.degradations import Mode, describe, parse_overrides
@@ -57,7 +58,7 @@ def fuse(
     fit: options.FitOption = "none",
     method: options.MethodOption = "drfusion",
     weights: options.WeightsOption = None,
-    steps: options.StepsOption = 3,
+    steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
     device: options.DeviceOption = "auto",
@@ -96,6 +97,8 @@ def fuse(
     options.check_agc(agc, task)
     flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
     said = rigs.choose(ctx, flags, register, crop, motion)
+    told = heard(method, degrade, said.overrides, chosen.correction)
+    said = replace(said, overrides=told.overrides)
     from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
 
     sources = source1, source2
@@ -107,7 +110,7 @@ def fuse(
             MedicalRequest(
                 sources=sources,
                 output=output,
-                mode=degrade,
+                mode=told.mode,
                 said=said,
                 options=chosen,
                 medical=medical,
@@ -119,9 +122,9 @@ def fuse(
             )
         )
         return
-    outputs = _Outputs.of(output, save_sources, explain, steps, not no_sidecar)
+    outputs = _Outputs.of(output, save_sources, explain, chosen.steps, not no_sidecar)
     quiet = as_json and outputs.fused is None
-    request = _Request(sources, outputs, degrade, said, agc, fit, chosen, quiet)
+    request = _Request(sources, outputs, told.mode, said, agc, fit, chosen, quiet, told.warnings)
     inputs = [Path(file) for file in (source1, source2, *filter(None, said.overrides.psf))]
     check_outputs(outputs.files, inputs, overwrite=overwrite)
     document = _run(request)
@@ -190,6 +193,7 @@ class _Request:
     fit: Fit
     options: FuseOptions
     quiet: bool
+    warnings: tuple[str, ...]
 
 
 def _run(request: _Request) -> dict[str, Any]:
@@ -202,8 +206,10 @@ def _run(request: _Request) -> dict[str, Any]:
         for line in sources.intake.describe():
             console.note(line)
         for number, image in enumerate(sources.images, 1):
-            assumed = sources.degradations[number - 1]
-            console.note(f"source {number} ({image.path}): {describe(assumed)}")
+            assumed = describe(sources.degradations[number - 1])
+            if request.options.method == "recofuse":
+                assumed = f"{image.width}x{image.height}"
+            console.note(f"source {number} ({image.path}): {assumed}")
         if moved := sources.registration and sources.registration.describe():
             console.note(moved)
     with clock.measure("load"), console.working("loading the network"):
@@ -212,7 +218,7 @@ def _run(request: _Request) -> dict[str, Any]:
         result = engine.fuse(*sources.images, sources.degradations)
     with clock.measure("write"):
         _write(request.outputs, result, sources.intake)
-    warnings = [*sources.warnings, *weights.warnings, *result.warnings]
+    warnings = [*request.warnings, *sources.warnings, *weights.warnings, *result.warnings]
     if not request.quiet:
         for warning in warnings:
             console.warn(warning)

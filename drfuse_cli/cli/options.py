@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from drfuse_cli.config import Agc, Correction, Fit, FuseOptions, Register, Task
+from drfuse_cli.cli.method import STEPS
+from drfuse_cli.config import Agc, Correction, Fit, FuseOptions, Method, Register, Task
 from drfuse_cli.degradations import Mode
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.options import Axis, Colours
 
-Method = Literal["drfusion", "recofuse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DEGRADATION = "Degradation"
@@ -118,7 +118,13 @@ FitOption = Annotated[
 # ---- method ---------------------------------------------------------------------------------
 
 MethodOption = Annotated[
-    Method, typer.Option("--method", help="Fusion method.", rich_help_panel=_METHOD)
+    Method,
+    typer.Option(
+        "--method",
+        help="drfusion: noise, blur and low resolution; recofuse: low light, haze, stripes and "
+        "low contrast of infrared and visible pairs.",
+        rich_help_panel=_METHOD,
+    ),
 ]
 WeightsOption = Annotated[
     str | None,
@@ -131,7 +137,14 @@ WeightsOption = Annotated[
     ),
 ]
 StepsOption = Annotated[
-    int, typer.Option("--steps", min=1, max=100, help="Sampling steps.", rich_help_panel=_METHOD)
+    int | None,
+    typer.Option(
+        "--steps",
+        min=1,
+        max=100,
+        help="Sampling steps: 3, or 6 for recofuse.",
+        rich_help_panel=_METHOD,
+    ),
 ]
 NoCorrectionOption = Annotated[
     bool,
@@ -271,13 +284,13 @@ IgnoreGeometryOption = Annotated[
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def parse_device(text: str) -> str:
+def parse_device(text: str, flag: str = "--device") -> str:
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; raises ``DrfuseError`` otherwise."""
     kind, _, number = text.partition(":")
     if kind not in _DEVICES or ("" if kind != "cuda" else number) != number:
-        raise _bad_value("--device", text, f"Use one of {', '.join(_DEVICES)}.")
+        raise _bad_value(flag, text, f"Use one of {', '.join(_DEVICES)}.")
     if ":" in text and not (number.isascii() and number.isdecimal()):
-        raise _bad_value("--device", text, "Number a GPU like cuda:0.")
+        raise _bad_value(flag, text, "Number a GPU like cuda:0.")
     return text
 
 
@@ -304,21 +317,21 @@ def fuse_options(
     task: Task,
     method: Method,
     weights: str | None,
-    steps: int,
+    steps: int | None,
     no_correction: bool,
     correction: Correction | None,
     device: str,
     precision: Precision,
     tile: str,
     seed: int,
-    keep_states: bool,
+    keep_states: bool = False,
 ) -> FuseOptions:
-    """What the flags of ``fuse`` and ``batch`` ask for; raises ``DrfuseError`` naming a flag."""
-    check_method(method)
+    """What the flags of a command that fuses ask for; raises ``DrfuseError`` naming a flag."""
     return FuseOptions(
         task=task,
+        method=method,
         weights=weights,
-        steps=steps,
+        steps=steps or STEPS[method],
         correction=parse_correction(no_correction, correction),
         device=parse_device(device),
         precision=precision,
@@ -334,13 +347,6 @@ def check_agc(agc: Agc, task: Task) -> None:
         raise DrfuseError(
             f"--agc {agc} is for infrared sources, and --task {task} has none",
             hint="Leave it out; DICOM and NIfTI have --window.",
-        )
-
-
-def check_method(method: Method) -> None:
-    if method != "drfusion":
-        raise DrfuseError(
-            f"--method {method} is not available yet", hint="Use --method drfusion, the default."
         )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from drfuse_cli.cli import console, options
 from drfuse_cli.cli.outputs import check_outputs
-from drfuse_cli.config import Correction
+from drfuse_cli.config import Correction, Method
 from drfuse_cli.errors import DrfuseError
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Crops per step.")]
-Crop = Annotated[int, typer.Option("--crop", min=32, help="Edge of a crop in pixels.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", min=1, help="Crops per step (12; recofuse: 4).")
+]
+Crop = Annotated[
+    int | None, typer.Option("--crop", min=32, help="Edge of a crop in pixels (64; recofuse: 128).")
+]
 LearningRate = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
 Width = Annotated[int, typer.Option("--width", min=8, help="Channels of the network.")]
 Init = Annotated[
@@ -50,15 +54,42 @@ TrainCorrection = Annotated[
     Correction, typer.Option("--correction", help="Parts of the correction to train with.")
 ]
 
+_RECOFUSE = "ReCoFuse"
+Stage = Annotated[
+    Literal["all", "autoencoder", "branches", "coupled"],
+    typer.Option(
+        "--stage",
+        help="One stage alone, going on from --init: the shared auto-encoder, each branch by "
+        "itself, or branches and fusion together.",
+        rich_help_panel=_RECOFUSE,
+    ),
+]
+Size = Annotated[
+    Literal["small", "published"],
+    typer.Option("--size", help="Sizes of the networks.", rich_help_panel=_RECOFUSE),
+]
+Regularisation = Annotated[
+    Literal["alternating", "joint", "separate"],
+    typer.Option(
+        "--regularisation",
+        help="How the last stage takes turns: restoration moves all and fusion its module alone "
+        "(alternating); both move all at once (joint); each its own part (separate).",
+        rich_help_panel=_RECOFUSE,
+    ),
+]
+
+_CROPS: dict[Method, tuple[int, int]] = {"drfusion": (12, 64), "recofuse": (4, 128)}
+
 
 def train(
     data: Data,
     output: Output,
     task: options.TaskOption = "ivif",
+    method: options.MethodOption = "drfusion",
     steps: Steps = 20000,
     minutes: Minutes = None,
-    batch_size: BatchSize = 12,
-    crop: Crop = 64,
+    batch_size: BatchSize = None,
+    crop: Crop = None,
     lr: LearningRate = 1e-3,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -71,6 +102,9 @@ def train(
     checkpoint_every: CheckpointEvery = 500,
     run_dir: RunDir = None,
     correction: TrainCorrection = "joint",
+    stage: Stage = "all",
+    size: Size = "small",
+    regularisation: Regularisation = "alternating",
     threads: options.ThreadsOption = None,
     overwrite: options.OverwriteOption = False,
 ) -> None:
@@ -84,11 +118,14 @@ def train(
     from drfuse_cli.training import TrainOptions
     from drfuse_cli.training import train as run
 
+    usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
-        data=tuple(data), task=task, output=output, steps=steps, minutes=minutes,
-        batch_size=batch_size, crop=crop, lr=lr, seed=seed, device=options.parse_device(device),
-        precision=precision, width=width, init=init, resume=resume, val=val, val_every=val_every,
-        checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction,
+        data=tuple(data), task=task, method=method, output=output, steps=steps, minutes=minutes,
+        batch_size=batch_size or usual_batch, crop=crop or usual_crop, lr=lr, seed=seed,
+        device=options.parse_device(device), precision=precision, width=width, init=init,
+        resume=resume, val=val, val_every=val_every, checkpoint_every=checkpoint_every,
+        run_dir=run_dir, correction=correction, stage=stage, size=size,
+        regularisation=regularisation,
     )  # fmt: skip
     _use_threads(threads)
     with console.progress(counted=False) as bar:

@@ -6,31 +6,25 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache, partial
 
 import torch
-from torch import Tensor
 
-from drfuse_cli.config import Degradation, FuseOptions
+from drfuse_cli.config import FuseOptions
 from drfuse_cli.engine.blocks import cut, join
 from drfuse_cli.engine.device import choose_device
+from drfuse_cli.engine.drfusion import DRFusionRunner
 from drfuse_cli.engine.fusion import FuseResult, Fusion
-from drfuse_cli.engine.inputs import make_inputs
 from drfuse_cli.engine.memory import Rung, is_out_of_memory, total_memory
 from drfuse_cli.engine.prepared import Degradations, Prepared, prepare
+from drfuse_cli.engine.recofuse import RecoFuseRunner
+from drfuse_cli.engine.runner import WHOLE_LIMIT, Runner
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.imageio import Image
-from drfuse_cli.model import DRFusion
 from drfuse_cli.networks.precision import choose_precision
-from drfuse_cli.operators.build import build_operator
 from drfuse_cli.operators.grid import Grid
-from drfuse_cli.operators.operator import Operator
-from drfuse_cli.samplers.observation import Observation
 from drfuse_cli.weights import LoadedWeights
 
 _TILE = 1024
-_WHOLE_LIMIT = 4_000_000
-"""Pixels up to which an image goes through the network whole."""
 _BLOCK = 3072
 _BLOCK_LIMIT = 16_000_000
 """Pixels from which on an image is worked on in blocks of so many pixels a side."""
@@ -38,7 +32,8 @@ _BATCH_PIXELS = 4_000_000
 """Pixels at once; more do not make a GPU busier."""
 _BYTES_PER_PIXEL = 2048
 """Memory that a pixel takes in the network, with room to spare."""
-_CACHED_OPERATORS = 8
+
+_RUNNERS: dict[str, type[Runner]] = {"drfusion": DRFusionRunner, "recofuse": RecoFuseRunner}
 
 
 class Engine:
@@ -53,20 +48,20 @@ class Engine:
         self.device = choose_device(options.device)
         self.precision = choose_precision(self.device, options.precision)
         torch.manual_seed(options.seed)
-        model = weights.network()
-        assert isinstance(model, DRFusion)
-        self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = weights.network().eval()
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.runner = _RUNNERS[weights.method](self.model, self.device, self.precision, options)
         # On a processor batches save nothing, and its libraries may sum in another order.
         self.batches = self.device.type == "cuda"
         self.cores = torch.get_num_threads() if self.device.type == "cpu" else 1
         self._pool = ThreadPoolExecutor(self.cores, "fuse")
-        self._build = partial(build_operator, device=self.device)
-        self._build_once = lru_cache(_CACHED_OPERATORS)(self._build)
         self._rungs: dict[tuple[tuple[int, int], int], Rung] = {}
 
     def fuse(self, first: Image, second: Image, degradations: Degradations) -> FuseResult:
         """Restores and fuses one pair; the output has the size of the larger source."""
         started = time.perf_counter()
+        if not self.runner.uses_operators:
+            degradations = degradations[0].size_only, degradations[1].size_only
         result = self._alone(prepare(first, second, degradations)).result()
         return replace(result, seconds=time.perf_counter() - started)
 
@@ -120,7 +115,7 @@ class Engine:
         while len(fusions) < len(pairs):
             some = pairs[len(fusions) : len(fusions) + rung.batch]
             try:
-                fusions += self._run(some, rung)
+                fusions += self.runner(some, rung)
                 continue
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -133,7 +128,7 @@ class Engine:
     def _tile(self, pair: Prepared) -> int:
         if self.options.tile is not None:
             return self.options.tile
-        return _TILE if pair.pixels > _WHOLE_LIMIT else 0
+        return _TILE if pair.pixels > WHOLE_LIMIT else 0
 
     def _lower(self, rung: Rung, grid: Grid) -> Rung:
         untiled = self.options.tile == 0 and rung.batch == 1
@@ -148,49 +143,3 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return lower
-
-    @torch.no_grad()
-    def _run(self, pairs: Sequence[Prepared], rung: Rung) -> list[Fusion]:
-        started = time.perf_counter()
-        operators = [self._operator(source.blur, pairs[0].grid) for source in pairs[0].sources]
-        filled = [*pairs, *[pairs[-1]] * (rung.batch - len(pairs))]
-        inputs = make_inputs(filled, operators, self.device)
-        steps: list[tuple[int, Tensor, Tensor]] = []
-
-        def watch(t: int, X_bar: Tensor, m: Tensor) -> None:
-            if not self.options.keep_states:
-                steps.clear()
-            steps.append((t, X_bar, m))
-
-        o = self.options
-        state = self.model(inputs, o.steps, o.correction, self.precision, watch, rung.tile)
-        seen = inputs.observations[:2]
-        residuals = [_residual(observation, state) for observation in seen]
-        weight = steps[-1][2]
-        seconds = (time.perf_counter() - started) / len(pairs)
-        return [
-            Fusion(
-                pair=pair,
-                operator=self._operator,
-                state=state[i],
-                weight=weight[i],
-                residuals_seen=tuple((rms[i], residual[i]) for rms, residual in residuals),
-                steps=[(t, X[i], m[i]) for t, X, m in steps] if o.keep_states else [],
-                seconds=seconds,
-                warnings=rung.warnings,
-                device=str(self.device),
-                precision=self.precision,
-            )
-            for i, pair in enumerate(pairs)
-        ]
-
-    def _operator(self, blur: Degradation, grid: Grid) -> Operator:
-        """The operators of the last sizes stay at hand, with the spectra that they hold."""
-        small = grid.canvas[0] * grid.canvas[1] <= _WHOLE_LIMIT
-        return (self._build_once if small else self._build)(blur, grid.canvas)
-
-
-def _residual(seen: Observation, state: Tensor) -> tuple[Tensor, Tensor]:
-    """The root mean square, ``B``, and the map, ``B x h x w``."""
-    r = 255 * (seen.operator.A(state[:, seen.channels]) - seen.y)[:, 0]
-    return r.square().mean((-2, -1)).sqrt(), r

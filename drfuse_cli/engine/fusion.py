@@ -50,7 +50,8 @@ class Fusion:
 
     ``state``: ``5 x H x W``; ``weight``: ``1 x H x W``; ``residuals_seen``: rms and map of both
     sources; ``steps``: time, state and weight after every step, where they were kept;
-    ``operator`` makes those of the sources. What it offers may run in any thread.
+    ``operator`` makes those of the sources; ``chroma``: ``2 x H x W`` of the restored colour
+    source, where that is not the one of the fused image. What it offers may run in any thread.
     """
 
     pair: Prepared
@@ -63,6 +64,7 @@ class Fusion:
     warnings: tuple[str, ...]
     device: str
     precision: str
+    chroma: Tensor | None = None
 
     @cached_property
     def _pixels(self) -> np.ndarray:
@@ -112,16 +114,17 @@ class Fusion:
     def _restored(self, index: int) -> Image:
         source, chroma = self.pair.sources[index], None
         if index == self.pair.colour_source:
-            chroma = self._pixels[3:]
+            own = self.chroma
+            chroma = self._pixels[3:] if own is None else _crop(own, self.pair.grid)
         elif source.chroma is not None:
             chroma = self._lift_chroma(index)
         return join(self._pixels[index], chroma, self.pair.bits[index])
 
     def _lift_chroma(self, index: int) -> np.ndarray:
         source = self.pair.sources[index]
-        variance = noise_variance(torch.tensor([source.chroma_noise]), torch.tensor([False]))
-        assert source.chroma is not None
-        y = torch.from_numpy(np.ascontiguousarray(source.chroma)).to(self.state)[None]
+        planes, noise, gain, _ = source.chroma_part
+        variance = noise_variance(torch.tensor([noise]), torch.tensor([False]), gain)
+        y = torch.from_numpy(np.ascontiguousarray(planes)).to(self.state)[None]
         operator = self.operator(source.blur, self.pair.grid)
         seen = Observation(operator, y, variance.to(self.state), CHROMA)
         return _crop(seen.lift()[0], self.pair.grid)

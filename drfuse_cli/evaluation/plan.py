@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drfuse_cli.config import PRESET_NAMES, FuseOptions, Task, preset
+from drfuse_cli.config import PRESET_NAMES, Method, Task, preset
 from drfuse_cli.degradations import Mode, Overrides, applied
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.evaluation.baselines import RESTORERS, Baseline, baseline
@@ -26,14 +26,13 @@ from drfuse_cli.metrics import resolve
 SCENES = "drfuse scenes"
 """The data set's name where there is none."""
 
-NETWORK = FuseOptions.method
-
 
 @dataclass(frozen=True)
 class Request:
     """What a user asks for; `FuseOptions` apart."""
 
     task: Task
+    method: Method = "drfusion"
     dataset: Path | None = None
     degrade: Mode = "auto"
     overrides: Overrides = field(default_factory=Overrides)
@@ -45,6 +44,8 @@ class Request:
     allow_unpaired: bool = False
     images: Path | None = None
     """The folder that gets every picture."""
+    metrics_device: str | None = None
+    """See `Setting`."""
 
 
 def make_plan(request: Request) -> Plan:
@@ -59,7 +60,7 @@ def make_plan(request: Request) -> Plan:
         )
     metrics = tuple(metric.id for metric in resolve(request.metrics))
     network, baselines = _methods(request)
-    names = [*([NETWORK] if network else []), *(found.name for found in baselines)]
+    names = [*([request.method] if network else []), *(found.name for found in baselines)]
     folders = named_folders(request.fused, [*names, *PICTURES, *RESTORERS])
     _refuse_overlap([*folders.values(), *filter(None, [request.dataset])], request.images)
     degrade, degradations = _degradations(request)
@@ -70,9 +71,14 @@ def make_plan(request: Request) -> Plan:
         degrade=degrade,
         pairs=tuple(pairs),
         setting=Setting(
-            degradations, request.seed, metrics, _factors(request, degrade), request.images
+            degradations,
+            request.seed,
+            metrics,
+            _factors(request, degrade),
+            request.images,
+            request.metrics_device,
         ),
-        network=NETWORK if network else None,
+        network=request.method if network else None,
         fused=fused,
         baselines=baselines,
         restorers=_restorers(degradations, network, baselines),
@@ -85,8 +91,8 @@ def _methods(request: Request) -> tuple[bool, tuple[Baseline, ...]]:
     """Whether the network runs, and the baselines; it always does where nothing else is scored."""
     words = [] if request.against is None else request.against.split(",")
     names = dict.fromkeys(word.strip().lower() for word in words)
-    network = not request.fused or NETWORK in names
-    return network, tuple(baseline(name) for name in names if name != NETWORK)
+    network = not request.fused or request.method in names
+    return network, tuple(baseline(name) for name in names if name != request.method)
 
 
 def _degradations(request: Request) -> tuple[str | None, Degradations]:

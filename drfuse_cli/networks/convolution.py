@@ -25,8 +25,8 @@ class Conv(nn.Conv2d):
     for float32 without gradients; everywhere else this is ``nn.Conv2d``.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
-        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, *, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self._by_winograd(x):

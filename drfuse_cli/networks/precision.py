@@ -19,23 +19,27 @@ def choose_precision(device: torch.device, asked: str) -> Precision:
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
+_NARROW = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The block in which networks run narrower, or as they are."""
+    return torch.autocast(device.type, dtype=_NARROW.get(precision), enabled=precision != "fp32")
+
+
 class MixedNetwork:
     """A network run under autocast, whose outputs come back in float32."""
 
     def __init__(self, network: FusionNet, precision: Precision) -> None:
-        self.network = network
-        self.dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-
-    def _autocast(self, like: Tensor) -> torch.autocast:
-        return torch.autocast(like.device.type, dtype=self.dtype, enabled=self.dtype is not None)
+        self.network, self.precision = network, precision
 
     def encode(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
-        with self._autocast(lifted):
+        with autocast(lifted.device, self.precision):
             return self.network.encode(lifted, observed, condition)
 
     def __call__(
         self, state: Tensor, estimate: Tensor, features: Tensor, condition: Tensor, time: Tensor
     ) -> tuple[Tensor, Tensor]:
-        with self._autocast(state):
+        with autocast(state.device, self.precision):
             change, weight = self.network(state, estimate, features, condition, time)
         return change.float(), weight.float()

@@ -157,23 +157,26 @@ def degrade(
     y2 = to_ycbcr(file2)
     noise = [d.noise_std if d.exact else _stated(d.noise_std, 0.08, rng) for d in draws]
     sigma = [d.sigma if d.exact else _stated(d.sigma, 0.03, rng) for d in draws]
-    luma_noise = noise[1] * torch.where(colour, LUMA_NOISE_GAIN, 1.0)
+    luma_gain = torch.where(colour, LUMA_NOISE_GAIN, 1.0)
+    luma_noise = noise[1] * luma_gain
     chroma_noise = noise[1] * torch.where(colour, CHROMA_NOISE_GAIN, 0.0)
     operators: list[Operator] = [
         gaussian_operator(s, shape, d.scale, device=device)
         for s, d in zip(sigma, draws, strict=True)
     ]
 
-    def seen(index: int, y: Tensor, std: Tensor, channels: slice) -> Observation:
+    def seen(
+        index: int, y: Tensor, std: Tensor, channels: slice, gain: Tensor | float = 1.0
+    ) -> Observation:
         what = draws[index]
         untouched = (what.noise_std == 0) & (what.sigma == 0) & (what.scale == 1)
-        variance = noise_variance(std, untouched).to(device)
+        variance = noise_variance(std, untouched, gain).to(device)
         return Observation(operators[index], y.to(device), variance, channels)
 
     observations = (
         seen(0, y1, noise[0], SOURCE1),
-        seen(1, y2[:, :1], luma_noise, SOURCE2),
-        seen(1, y2[:, 1:], chroma_noise, CHROMA),
+        seen(1, y2[:, :1], luma_noise, SOURCE2, luma_gain),
+        seen(1, y2[:, 1:], chroma_noise, CHROMA, CHROMA_NOISE_GAIN),
     )
     scales = torch.tensor([[float(d.scale) for d in draws]]).expand(len(first), 2)
     condition = describe(

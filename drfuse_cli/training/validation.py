@@ -13,7 +13,7 @@ from torch import Tensor
 
 from drfuse_cli.config import Correction, Task, preset
 from drfuse_cli.imageio import write_bytes
-from drfuse_cli.model import DRFusion
+from drfuse_cli.models import DRFusion
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops, load_pairs
 from drfuse_cli.training.degradations import MARGIN, Draw, degrade
@@ -63,8 +63,7 @@ class Validation:
                 }
             )
             said.append(f"{name} {first:.2f}/{second:.2f} dB, {fused:.3f}")
-        if history:
-            self._write(history)
+        write_history(self.folder, history)
         return "; ".join(said)
 
     @torch.no_grad()
@@ -91,13 +90,17 @@ class Validation:
         loss = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], WEIGHTS[self.task])
         return psnr(state[:, :1], clean[:, :1]), psnr(state[:, 1:2], clean[:, 1:2]), float(loss)
 
-    def _write(self, history: list[dict[str, float | int | str]]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-        write_bytes(self.folder / "log.csv", text.getvalue().encode())
-        write_bytes(self.folder / "progress.png", _plot(history))
+
+def write_history(folder: Path, history: list[dict[str, float | int | str]]) -> None:
+    """``log.csv`` and ``progress.png`` of the rows measured so far, where there are any."""
+    if not history:
+        return
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]))
+    writer.writeheader()
+    writer.writerows(history)
+    write_bytes(folder / "log.csv", text.getvalue().encode())
+    write_bytes(folder / "progress.png", _plot(history))
 
 
 def _plot(history: list[dict[str, float | int | str]]) -> bytes:
@@ -110,12 +113,12 @@ def _plot(history: list[dict[str, float | int | str]]) -> bytes:
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name in _SCENARIOS:
+    for name in dict.fromkeys(row["scenario"] for row in history):
         rows = [row for row in history if row["scenario"] == name]
         steps = [row["step"] for row in rows]
         left.plot(steps, [row["psnr1"] for row in rows], label=f"{name}, source 1")
         left.plot(steps, [row["psnr2"] for row in rows], "--", label=f"{name}, source 2")
-        right.plot(steps, [row["fusion_loss"] for row in rows], label=name)
+        right.plot(steps, [row["fusion_loss"] for row in rows], label=str(name))
     left.set(xlabel="step", ylabel="luma PSNR, dB")
     right.set(xlabel="step", ylabel="fusion loss")
     left.legend(fontsize=7)

@@ -1,14 +1,12 @@
-"""A method put together: network, schedule and correction, as one set of weights."""
+"""DRFusion put together: network, schedule and correction, as one set of weights."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from torch import Tensor, nn
 
 from drfuse_cli.config import Correction
-from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.networks.fusion_net import Architecture, FusionNet
 from drfuse_cli.networks.precision import MixedNetwork, Precision
 from drfuse_cli.networks.tiled import TiledNetwork
@@ -52,38 +50,3 @@ class DRFusion(nn.Module):
         whole = MixedNetwork(self.network, precision)
         network: StepNetwork = TiledNetwork(whole, tile) if tile else whole
         return sample(inputs, network, alpha_bar, self._correct(correction, alpha_bar), callback)
-
-
-def build_network(architecture: dict[str, Any]) -> DRFusion:
-    """The module an architecture describes, with fresh weights.
-
-    Raises DrfuseError (weights) where the description is not one this version can build.
-    """
-    known = Architecture().as_dict()
-    kind, unknown = architecture.get("kind"), set(architecture) - set(known)
-    if kind != "drfusion" or unknown:
-        what = f"kind {kind!r}" if kind != "drfusion" else f"fields {sorted(unknown)}"
-        raise DrfuseError(
-            f"the weights describe an architecture this drfuse does not know ({what})",
-            hint="update drfuse, or choose other weights with --weights",
-            code=ExitCode.WEIGHTS,
-        )
-    fields = {**known, **architecture}
-    if not all(isinstance(fields[name], (list, tuple)) for name in ("widths", "depths")):
-        raise _impossible()
-    fields |= {name: tuple(fields[name]) for name in ("widths", "depths")}
-    numbers = [*fields["widths"], *fields["depths"]]
-    numbers += [fields[name] for name in ("step_blocks", "embedding", "steps")]
-    if len(numbers) != 9 or len(fields["depths"]) != 3 or not all(map(_is_size, numbers)):
-        raise _impossible()
-    return DRFusion(Architecture(**fields))
-
-
-def _is_size(number: object) -> bool:
-    return type(number) is int and 0 < number <= 2048
-
-
-def _impossible() -> DrfuseError:
-    return DrfuseError(
-        "the weights describe an architecture with impossible sizes", code=ExitCode.WEIGHTS
-    )

@@ -1,0 +1,169 @@
+"""ReCoFuse on held-back pairs with low light, haze, stripes, low contrast and noise.
+
+    python bench/recofuse/run.py --data DIR --out runs/recofuse [--weights NAME=FILE ...]
+
+Degrades every pair by the generator (seeded by its name), fuses it with ReCoFuse, with DRFusion
+(degradations estimated) and with classical fusion of the degraded and of the clean sources, and
+scores the fused images with ``drfuse eval --metrics recofuse`` against the clean sources. For the
+networks also the PSNR of both restored sources, in dB over all channels. ``--steps 1,2,4`` adds
+a curve over the number of sampling steps, relative times included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from drfuse_cli.config import Degradation, FuseOptions
+from drfuse_cli.degradations import Overrides, assume
+from drfuse_cli.engine import Engine
+from drfuse_cli.evaluation.baselines import FUSERS, fuse
+from drfuse_cli.imageio import Image, read_image, write_image
+from drfuse_cli.impairments import INFRARED, VISIBLE, draw_all, impair
+from drfuse_cli.operators.simulate import generator
+from drfuse_cli.pairs import find_pairs
+from drfuse_cli.weights import load_weights
+
+CLEAN = Degradation(), Degradation()
+COLUMNS = ("SD", "MI", "EN", "CC", "SCD", "VIF")
+CLASSICAL = ("average", "maximum", "laplacian", "wavelet")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pair, infrared first: clean, and as the generator left it."""
+
+    name: str
+    clean: tuple[Image, Image]
+    seen: tuple[Image, Image]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A fused image, the restored sources of a network, and how long it took."""
+
+    fused: Image
+    restored: tuple[Image, Image] | None
+    seconds: float
+
+
+Method = Callable[[Case], Made]
+
+
+def cases(root: Path, seed: int, limit: int | None) -> Iterator[Case]:
+    for pair in find_pairs(root, "ivif")[:limit]:
+        clean = read_image(pair.source1), read_image(pair.source2)
+        seen = []
+        for image, odds, role in zip(clean, (INFRARED, VISIBLE), ("ir", "vis"), strict=True):
+            rng = generator(seed, pair.name, role)
+            pixels = image.pixels.astype(np.float64) / image.max_value
+            made = impair(pixels, draw_all(odds, rng), rng)
+            seen.append(Image(np.rint(255 * made).astype(np.uint8)))
+        yield Case(pair.name, clean, (seen[0], seen[1]))
+
+
+def network(spec: str | None, method: str, steps: int | None = None) -> Method:
+    """A method of drfuse; ``spec`` as for ``--weights``."""
+    weights = load_weights(spec, "ivif", method)
+    usual = int(weights.architecture.get("steps", 3))
+    options = FuseOptions(method=weights.method, steps=steps or usual)  # type: ignore[arg-type]
+    engine = Engine(weights, options)
+
+    def run(case: Case) -> Made:
+        assumed = CLEAN if method == "recofuse" else assume("ivif", "auto", Overrides(), case.seen)
+        started = time.process_time()
+        result = engine.fuse(*case.seen, assumed)
+        return Made(result.fused, result.sources, time.process_time() - started)
+
+    return run
+
+
+def classical(name: str, *, clean: bool = False) -> Method:
+    def run(case: Case) -> Made:
+        return Made(fuse(case.clean if clean else case.seen, FUSERS[name]), None, 0.0)
+
+    return run
+
+
+def psnr(image: Image, clean: Image) -> float:
+    one, other = (np.atleast_3d(i.pixels).astype(np.float64) / i.max_value for i in (image, clean))
+    return float(-10 * np.log10(np.square(one - other).mean() + 1e-10))
+
+
+def run(name: str, method: Method, found: list[Case], out: Path) -> dict[str, float]:
+    """Fuses every case into ``out/name``; the mean PSNR of restored sources and CPU seconds."""
+    rows = []
+    for case in found:
+        made = method(case)
+        write_image(out / name / f"{case.name}.png", made.fused)
+        sources = made.restored or case.seen
+        both = [psnr(*pair) for pair in zip(sources, case.clean, strict=True)]
+        rows.append([*both, made.seconds])
+    infrared, visible, seconds = np.mean(rows, axis=0).tolist()
+    return {"infrared": infrared, "visible": visible, "seconds": seconds}
+
+
+def scores(data: Path, folders: list[Path], limit: int | None) -> dict[str, dict[str, float]]:
+    """Means by method, from ``drfuse eval``."""
+    command = [sys.executable, "-m", "drfuse_cli", "eval", str(data), "--metrics", "recofuse"]
+    command += [word for folder in folders for word in ("--fused", f"{folder.name}={folder}")]
+    command += ["--json", *(["--limit", str(limit)] if limit else [])]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    methods = json.loads(done.stdout)["methods"]
+    return {method["name"]: method["mean"] for method in methods}
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Markdown; the time in units of the first row's."""
+    lines = [f"| method | {' | '.join(COLUMNS)} | infrared dB | visible dB | CPU time |"]
+    lines.append("|---|" + "---|" * (len(COLUMNS) + 3))
+    unit = next(iter(rows.values()))["seconds"] or 1.0
+    for name, row in rows.items():
+        cells = [f"{row[column]:.3f}" for column in COLUMNS]
+        restored = [f"{row[key]:.2f}" for key in ("infrared", "visible")]
+        relative = f"{row['seconds'] / unit:.2f}" if row["seconds"] else ""
+        lines.append(f"| {' | '.join([name, *cells, *restored, relative])} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--steps", default="", help="more runs with so many steps, as 1,2,4")
+    parser.add_argument("--only-weights", action="store_true", help="leave other methods out")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=2026)
+    options = parser.parse_args()
+    named = dict(word.split("=", 1) for word in options.weights)
+    main_weights = named.pop("recofuse", None)
+    methods: dict[str, Method] = {"recofuse": network(main_weights, "recofuse")}
+    methods |= {name: network(file, "recofuse") for name, file in named.items()}
+    for steps in filter(None, options.steps.split(",")):
+        methods[f"{steps}-steps"] = network(main_weights, "recofuse", int(steps))
+    if not options.only_weights:
+        methods["drfusion-auto"] = network(None, "drfusion")
+        methods |= {f"{name}-degraded": classical(name) for name in CLASSICAL}
+        methods |= {f"{name}-clean": classical(name, clean=True) for name in CLASSICAL}
+    found = list(cases(options.data, options.seed, options.limit))
+    for case in found:
+        for number, image in enumerate(case.seen, 1):
+            write_image(options.out / f"degraded{number}" / f"{case.name}.png", image)
+    rows = {name: run(name, method, found, options.out) for name, method in methods.items()}
+    means = scores(options.data, [options.out / name for name in methods], options.limit)
+    rows = {name: {**row, **means[name]} for name, row in rows.items()}
+    (options.out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The three networks of ReCoFuse: auto-encoder, diffusion branch, time-aware fusion module."""

@@ -1,0 +1,86 @@
+"""Training DRFusion: one set of weights for every degradation of a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from drfuse_cli.models import DRFusion
+from drfuse_cli.networks.fusion_net import Architecture
+from drfuse_cli.networks.precision import choose_precision
+from drfuse_cli.samplers.observation import FUSED
+from drfuse_cli.training.data import CleanPair, draw_crops
+from drfuse_cli.training.degradations import MARGIN, degrade, draw
+from drfuse_cli.training.learner import Learner, optimisers
+from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
+from drfuse_cli.training.options import TrainOptions
+from drfuse_cli.training.validation import Validation
+from drfuse_cli.weights import load_weights
+
+_STEP_ODDS = {3: 0.5, 2: 0.25, 1: 0.25}
+
+
+def _start(options: TrainOptions) -> DRFusion:
+    if options.init is None:
+        return DRFusion(Architecture.of_width(options.width))
+    model = load_weights(options.init, options.task).network()
+    assert isinstance(model, DRFusion)
+    return model.train().requires_grad_(True)
+
+
+class DRFusionLearner(Learner):
+    """The corrected diffusion loop, unrolled and held against the clean pair."""
+
+    model: DRFusion
+    average: DRFusion
+
+    def __init__(self, options: TrainOptions, device: torch.device, run_dir: Path) -> None:
+        super().__init__(options, device)
+        self.precision = choose_precision(device, options.precision)
+        self._begin(_start(options))
+        self.optimisers = self._optimisers()
+        self.validation = Validation.of(options.val, options.task, run_dir, options.correction)
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        named = dict(self.model.network.named_parameters())
+        kernels = [p for name, p in named.items() if p.ndim == 4 and "_head" not in name]
+        chosen = set(map(id, kernels))
+        others: list[nn.Parameter] = [p for p in named.values() if id(p) not in chosen]
+        few = [*self.model.correction.parameters(), *self.model.schedule.parameters()]
+        return optimisers(kernels, others, few, self.options.lr)
+
+    def architecture(self) -> dict[str, Any]:
+        return self.model.arch.as_dict()
+
+    def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
+        loss = self.loss(pairs, rng)
+        self._descend(loss, self.optimisers, lr)
+        return float(loss.detach())
+
+    def measure(self, loss: float) -> str:
+        return self.validation.run(self.average, self.step, loss, self.history)
+
+    def loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
+        """The loss of one batch, eq. (20) with deep supervision of the restored sources."""
+        o = self.options
+        draws = draw(o.task, o.batch_size, rng)
+        first, rgb = draw_crops(
+            pairs, o.batch_size, o.crop + 2 * MARGIN, rng, colourise=o.task == "ivif"
+        )
+        tensors = torch.from_numpy(first), torch.from_numpy(rgb)
+        inputs, clean = degrade(*tensors, draws, rng, self.device)
+        steps = int(rng.choice(list(_STEP_ODDS), p=list(_STEP_ODDS.values())))
+        estimates: list[Tensor] = []
+        state = self.model(
+            inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
+        )
+        weights = WEIGHTS[o.task]
+        restoration = restoration_loss(state, clean, inputs.lifted)
+        for earlier in estimates[:-1]:
+            restoration = restoration + 0.2 * restoration_loss(earlier, clean, inputs.lifted)
+        fused = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], weights)
+        return fused + weights.restoration * restoration

@@ -1,0 +1,65 @@
+"""What a training run is asked for, and what it says of itself on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from drfuse_cli.config import Correction, Method, Task
+
+Stage = Literal["all", "autoencoder", "branches", "coupled"]
+"""Of ReCoFuse: the shared auto-encoder, each branch by itself, branches and fusion together."""
+
+Regularisation = Literal["alternating", "joint", "separate"]
+"""Of ReCoFuse's last stage: the published one, and the two it is compared with."""
+
+Size = Literal["small", "published"]
+"""Of ReCoFuse: the one that is bundled, and that of the paper."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """One training run: these fields, the data and the machine decide the weights."""
+
+    data: tuple[Path, ...]
+    task: Task
+    output: Path
+    steps: int = 20000
+    minutes: float | None = None
+    """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""
+    batch_size: int = 12
+    crop: int = 64
+    lr: float = 1e-3
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    width: int = 64
+    init: str | None = None
+    """Weights to start from, as ``load_weights`` takes them; their sizes replace ``width``."""
+    resume: bool = False
+    val: Path | None = None
+    val_every: int = 1000
+    checkpoint_every: int = 500
+    run_dir: Path | None = None
+    correction: Correction = "joint"
+    method: Method = "drfusion"
+    stage: Stage = "all"
+    size: Size = "small"
+    regularisation: Regularisation = "alternating"
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """Where a run stands; ``message`` is set when there is something to say."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds: float
+    eta_seconds: float
+    message: str | None = None
+
+
+OnProgress = Callable[[TrainProgress], None]

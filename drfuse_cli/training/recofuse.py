@@ -1,0 +1,298 @@
+"""Training ReCoFuse in its three stages: auto-encoder, single branches, both with fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from drfuse_cli.errors import DrfuseError
+from drfuse_cli.models import RecoFuse
+from drfuse_cli.models.recofuse import mean_features
+from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
+from drfuse_cli.networks.recofuse.autoencoder import Features
+from drfuse_cli.samplers.mean_reverting import TIMES
+from drfuse_cli.samplers.recofuse import Latents, advance, start, times
+from drfuse_cli.training.data import CleanPair, load_pairs
+from drfuse_cli.training.learner import Learner, optimisers
+from drfuse_cli.training.losses import sobel
+from drfuse_cli.training.options import Stage, TrainOptions
+from drfuse_cli.training.quads import Quad, draw_quad
+from drfuse_cli.training.validation import psnr, write_history
+from drfuse_cli.weights import load_weights
+
+_ENDS: dict[Stage, float] = {"autoencoder": 0.45, "branches": 0.6, "coupled": 1.0}
+"""Where each stage of a whole run ends, as a share of it."""
+_VAL_CROP, _VAL_PAIRS = 256, 16
+_SPREAD_CROPS = 64
+_EDGE = ("entry", "exit")
+
+
+def fusion_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
+    """What step B of the alternating regularisation minimises; RGB ``B x 3 x H x W`` in 0..1.
+
+    Contrast: the larger luminance; texture: the larger gradient of each direction; colour: the
+    visible chroma.
+    """
+    (y, *chroma), (y_v, *chroma_v), (y_i, *_) = map(_ycbcr, (fused, visible, infrared))
+    contrast = F.l1_loss(y, torch.maximum(y_v, y_i))
+    edges = torch.maximum(sobel(y_v).abs(), sobel(y_i).abs())
+    texture = (sobel(y).abs() - edges).abs().mean((0, 2, 3)).sum()
+    colour = sum(F.l1_loss(a, b) for a, b in zip(chroma, chroma_v, strict=True))
+    return contrast + 6 * texture + 8 * colour
+
+
+def _ycbcr(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    r, g, b = image.chunk(3, dim=1)
+    y = 0.299 * r + 0.587 * g + 0.114 * b
+    return y, 0.564 * (b - y), 0.713 * (r - y)
+
+
+def _start(options: TrainOptions) -> RecoFuse:
+    if options.init is None:
+        return RecoFuse(PUBLISHED if options.size == "published" else RecoFuseArchitecture())
+    model = load_weights(options.init, options.task, "recofuse").network()
+    assert isinstance(model, RecoFuse)
+    return model.train().requires_grad_(True)
+
+
+def _optimisers(module: nn.Module, lr: float) -> list[torch.optim.Optimizer]:
+    named = dict(module.named_parameters())
+    kernels = [
+        p
+        for name, p in named.items()
+        if p.ndim == 4 and min(p.shape[:2]) > 1 and not set(_EDGE) & set(name.split("."))
+    ]
+    chosen = set(map(id, kernels))
+    return optimisers(kernels, [p for p in named.values() if id(p) not in chosen], [], lr)
+
+
+class RecoFuseLearner(Learner):
+    """Every stage goes on from the averaged weights of the one before."""
+
+    model: RecoFuse
+    average: RecoFuse
+
+    def __init__(self, options: TrainOptions, device: torch.device, run_dir: Path) -> None:
+        super().__init__(options, device)
+        if options.task != "ivif":
+            raise DrfuseError(
+                f"recofuse is for infrared and visible pairs, not for {options.task}",
+                hint="leave --task out, or use --method drfusion",
+            )
+        self.run_dir = run_dir
+        self.held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
+        self._begin(_start(options))
+        self.stage: Stage | None = None
+
+    def architecture(self) -> dict[str, Any]:
+        return self.model.arch.as_dict()
+
+    # ---- stages -----------------------------------------------------------------------------
+
+    def update(self, pairs: list[CleanPair], progress: float) -> float:
+        stage, within = self._where(progress)
+        if stage != self.stage:
+            self._enter(stage)
+            if stage != "autoencoder":
+                self._measure_spread(pairs)
+        return super().update(pairs, within)
+
+    def _where(self, progress: float) -> tuple[Stage, float]:
+        """The stage that a share of the run falls in, and the share of that stage."""
+        if self.options.stage != "all":
+            return self.options.stage, progress
+        begin = 0.0
+        for stage, end in _ENDS.items():
+            if progress < end:
+                return stage, (progress - begin) / (end - begin)
+            begin = end
+        return "coupled", 1.0
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage = stage
+        self.model.load_state_dict(self.average.state_dict())
+        m, lr = self.model, self.options.lr
+        m.autoencoder.requires_grad_(stage == "autoencoder")
+        if stage == "autoencoder":
+            self.optimisers = _optimisers(m.autoencoder, lr)
+            return
+        self._of_branches = [*_optimisers(m.visible, lr), *_optimisers(m.infrared, lr)]
+        self._of_fusion = _optimisers(m.fusion, lr)
+        self.optimisers = [*self._of_branches, *self._of_fusion]
+
+    @torch.no_grad()
+    def _measure_spread(self, pairs: list[CleanPair]) -> None:
+        """The standard deviation of every latent channel, over crops of the training pairs."""
+        rng = np.random.default_rng(self.options.seed)
+        quad = draw_quad(pairs, _SPREAD_CROPS // 4, 128, rng, self.device)
+        latent = self.model.autoencoder.encode(torch.cat(list(quad)))[0]
+        for model in (self.model, self.average):
+            model.spread.copy_(latent.std((0, 2, 3)))
+
+    def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
+        o = self.options
+        quad = draw_quad(pairs, o.batch_size, o.crop, rng, self.device)
+        if self.stage == "autoencoder":
+            loss = self._recombination(quad, rng)
+            self._descend(loss, self.optimisers, lr)
+        elif self.stage == "branches":
+            loss = self._restoration(self._see(quad)[0], rng, coupled=False)
+            self._descend(loss, self._of_branches, lr)
+        else:
+            loss = self._coupled(quad, rng, lr)
+        return float(loss.detach())
+
+    # ---- losses -----------------------------------------------------------------------------
+
+    def _recombination(self, quad: Quad, rng: np.random.Generator) -> Tensor:
+        """Each image from its own latent and the features of one of the four, L1.
+
+        Over the steps all sixteen combinations come equally often.
+        """
+        images = torch.cat(list(quad))
+        latent, features = self.model.autoencoder.encode(images)
+        count = len(quad.visible)
+        lender = np.stack([rng.permutation(4) for _ in range(count)], axis=1)
+        index = torch.from_numpy((lender * count + np.arange(count)).ravel()).to(self.device)
+        made = self.model.autoencoder.decode(latent, [f[index] for f in features])
+        return F.l1_loss(made, images)
+
+    @torch.no_grad()
+    def _see(self, quad: Quad) -> tuple[tuple[Latents, Latents], tuple[Features, Features]]:
+        """Latents of the degraded and the clean sources, features of the degraded ones."""
+        latent, features = self.model.encode(torch.cat(list(quad)))
+        z = latent.chunk(4)
+        h_visible, h_infrared = ([f.chunk(4)[i] for f in features] for i in (0, 1))
+        return (Latents(z[0], z[1]), Latents(z[2], z[3])), (h_visible, h_infrared)
+
+    def _coupled(self, quad: Quad, rng: np.random.Generator, lr: float) -> Tensor:
+        latents, features = self._see(quad)
+        how = self.options.regularisation
+        coupled = self.model.arch.coupled and how != "separate"
+        restoration = self._restoration(latents, rng, coupled=coupled)
+        if how == "joint":
+            loss = restoration + self._fusion(latents[1], features, quad)
+            self._descend(loss, self.optimisers, lr)
+            return loss
+        self._descend(restoration, self.optimisers if coupled else self._of_branches, lr)
+        self._descend(self._fusion(latents[1], features, quad), self._of_fusion, lr)
+        return restoration
+
+    def _restoration(
+        self, latents: tuple[Latents, Latents], rng: np.random.Generator, *, coupled: bool
+    ) -> Tensor:
+        """Step A: L1 between where one step leads and where it should."""
+        means, clean = latents
+        if self.model.arch.predicts == "noise":
+            return self._published_step(means, clean, rng, coupled=coupled)
+        now, z = self._on_the_way(means, rng, coupled=coupled)
+        t = torch.full((len(z.visible),), now, device=self.device)
+        if coupled:
+            z_f = self.model.fuse(z, t)
+            z = Latents(z_f, z_f)
+        found = self.model.predict(z, means, t)
+        return sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
+
+    @torch.no_grad()
+    def _on_the_way(
+        self, means: Latents, rng: np.random.Generator, *, coupled: bool
+    ) -> tuple[int, Latents]:
+        """States at a random time, reached as the sampler reaches them.
+
+        States made from the clean latents would show the network what it is to find.
+        """
+        model, schedule = self.model, times(self.model.arch.steps)
+        count = int(rng.integers(model.arch.steps))
+        z = start(means, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        for now, after in pairwise(schedule[: count + 1]):
+            z = advance(z, means, model, model.step, now, after, coupled)
+        return schedule[count], z
+
+    def _published_step(
+        self, means: Latents, clean: Latents, rng: np.random.Generator, *, coupled: bool
+    ) -> Tensor:
+        """The next state against the posterior mean given the branch's own state, eq. (13)."""
+        process = self.model.process
+        t = torch.from_numpy(rng.integers(1, TIMES + 1, len(means.visible))).to(self.device)
+        own = Latents(*(self._noised(*ends, t, rng) for ends in zip(clean, means, strict=True)))
+        z = own
+        if coupled:
+            z_f = self.model.fuse(own, t)
+            z = Latents(z_f, z_f)
+        reached = self.model.step(z, self.model.predict(z, means, t), means, t, t - 1)
+        wanted = (
+            process.posterior_mean(*ends, t, t - 1) for ends in zip(own, clean, means, strict=True)
+        )
+        return sum(map(F.l1_loss, reached, wanted), torch.zeros((), device=self.device))
+
+    def _noised(self, clean: Tensor, mean: Tensor, t: Tensor, rng: np.random.Generator) -> Tensor:
+        noise = torch.from_numpy(rng.standard_normal(tuple(clean.shape), dtype=np.float32))
+        return self.model.process.noised(clean, mean, t, noise.to(self.device))
+
+    def _fusion(self, clean: Latents, features: tuple[Features, Features], quad: Quad) -> Tensor:
+        """Step B: the fusion of the clean latents, decoded with the degraded features."""
+        t = torch.zeros(len(clean.visible), dtype=torch.long, device=self.device)
+        fused = self.model.decode(self.model.fuse(clean, t), mean_features(*features))
+        return fusion_loss(fused, quad.visible_clean, quad.infrared_clean)
+
+    # ---- how it does ------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def measure(self, loss: float) -> str:
+        said = f"{self.stage}, step {self.step}, loss {loss:.4f}"
+        if not self.held_back:
+            return said
+        first, second, fused = np.mean(list(self._on_held_back()), axis=0)
+        self.history.append(
+            {
+                "step": self.step,
+                "scenario": str(self.stage),
+                "train_loss": round(loss, 5),
+                "psnr1": round(float(first), 3),
+                "psnr2": round(float(second), 3),
+                "fusion_loss": round(float(fused), 5),
+            }
+        )
+        write_history(self.run_dir, self.history)
+        return f"{said}; infrared {first:.2f} dB, visible {second:.2f} dB, fusion {fused:.4f}"
+
+    def _on_held_back(self) -> Iterator[tuple[float, float, float]]:
+        """Restored infrared and visible PSNR and the fusion loss of one degraded crop a pair."""
+        rng = np.random.default_rng(2026)
+        for pair in self.held_back:
+            quad = draw_quad([pair], 1, _VAL_CROP, rng, self.device)
+            made = self._made(quad)
+            yield (
+                psnr(made[2][:, :1], quad.infrared_clean[:, :1]),
+                psnr(made[1], quad.visible_clean),
+                float(fusion_loss(made[0], quad.visible_clean, quad.infrared_clean)),
+            )
+
+    def _made(self, quad: Quad) -> tuple[Tensor, Tensor, Tensor]:
+        """The fused image, visible and infrared; of the auto-encoder what clean latents give."""
+        if self.stage != "autoencoder":
+            noise = torch.Generator().manual_seed(0)
+            made = self.average(quad.visible, quad.infrared, generator=noise)
+            return made.fused, made.visible, made.infrared
+        encode, decode = self.average.encode, self.average.decode
+        visible, infrared = encode(quad.visible)[1], encode(quad.infrared)[1]
+        z_visible, z_infrared = encode(quad.visible_clean)[0], encode(quad.infrared_clean)[0]
+        fused = decode((z_visible + z_infrared) / 2, mean_features(visible, infrared))
+        return fused, decode(z_visible, visible), decode(z_infrared, infrared)
+
+    # ---- to go on from ----------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "stage": self.stage}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        if state["stage"] is not None:
+            self._enter(state["stage"])
+        super().load_state(state)

@@ -1,0 +1,186 @@
+"""`--method recofuse` on the command line, with small random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_support import Cli
+from recofuse_support import tiny_weights
+
+from drfuse_cli.config import Degradation, FuseOptions
+from drfuse_cli.engine import Engine
+from drfuse_cli.engine.recofuse import _together
+from drfuse_cli.imageio import Image, read_image, write_image
+from drfuse_cli.models.recofuse import Restored
+from drfuse_cli.networks.tiled import windows
+from drfuse_cli.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+def picture(
+    height: int, width: int, *, bits: int = 8, colour: bool = False, seed: int = 0
+) -> Image:
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    wave = 0.5 + 0.35 * np.sin(x / 5 + seed) * np.cos(y / 7)
+    shape = (height, width, 3) if colour else (height, width)
+    values = (wave[..., None] if colour else wave) + rng.normal(0, 0.02, shape)
+    top = 255 if bits == 8 else 65535
+    return Image(
+        np.clip(np.rint(top * values), 0, top).astype(np.uint8 if bits == 8 else np.uint16)
+    )
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    files = tmp_path / "ir.png", tmp_path / "vis.png"
+    write_image(files[0], picture(41, 53))
+    write_image(files[1], picture(41, 53, colour=True, seed=1))
+    return files
+
+
+def test_a_pair_becomes_one_image(
+    drfuse: Cli, pair: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    out, saved = tmp_path / "out.png", tmp_path / "sources"
+    done = drfuse(
+        "fuse", *map(str, pair), "-o", str(out), "--method", "recofuse", "--weights", str(weights),
+        "--save-sources", str(saved), "--json",
+    )  # fmt: skip
+    document = json.loads(done.out)
+    assert document["method"] == "recofuse"
+    assert document["steps"] == 6
+    assert document["warnings"] == []
+    fused = read_image(out)
+    assert (fused.height, fused.width, fused.colour) == (41, 53, True)
+    first, second = (read_image(saved / f"source{n}.png") for n in (1, 2))
+    assert not first.colour
+    assert second.colour
+    assert not np.array_equal(fused.pixels, second.pixels)
+
+
+def test_what_it_does_not_use_is_said(
+    drfuse: Cli, pair: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    call = ["fuse", *map(str, pair), "--method", "recofuse", "--weights", str(weights)]
+    plain = drfuse(*call, "-o", str(tmp_path / "a.png"), "--json")
+    asked = drfuse(
+        *call, "-o", str(tmp_path / "b.png"), "--json", "--blur-sigma", "2", "--degrade", "noise",
+        "--no-correction",
+    )  # fmt: skip
+    assert json.loads(plain.out)["warnings"] == []
+    (warning,) = json.loads(asked.out)["warnings"]
+    assert "does not use --degrade noise, --blur-sigma, --correction none" in warning
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_small_deep_infrared_beside_a_large_visible(
+    drfuse: Cli, weights: Path, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "ir.png", picture(20, 26, bits=16))
+    write_image(tmp_path / "vis.png", picture(40, 52, colour=True))
+    drfuse(
+        "fuse", str(tmp_path / "ir.png"), str(tmp_path / "vis.png"), "-o",
+        str(tmp_path / "out.png"), "--method", "recofuse", "--weights", str(weights), "--agc",
+        "none", "--json",
+    )  # fmt: skip
+    fused = read_image(tmp_path / "out.png")
+    assert (fused.height, fused.width, fused.bits) == (40, 52, 16)
+
+
+def test_a_grey_visible_gives_a_grey_image(drfuse: Cli, weights: Path, tmp_path: Path) -> None:
+    for name, seed in (("ir", 0), ("vis", 1)):
+        write_image(tmp_path / f"{name}.png", picture(32, 40, seed=seed))
+    drfuse(
+        "fuse", str(tmp_path / "ir.png"), str(tmp_path / "vis.png"), "-o",
+        str(tmp_path / "out.png"), "--method", "recofuse", "--weights", str(weights),
+    )  # fmt: skip
+    assert not read_image(tmp_path / "out.png").colour
+
+
+def test_every_state_can_be_seen(
+    drfuse: Cli, pair: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    drfuse(
+        "fuse", *map(str, pair), "-o", str(tmp_path / "out.png"), "--method", "recofuse",
+        "--weights", str(weights), "--steps", "2", "--explain", str(tmp_path / "seen"),
+    )  # fmt: skip
+    seen = {file.name for file in (tmp_path / "seen").iterdir()}
+    assert {"weight_map.png", "step2_fused.png", "residual1.png"} <= seen
+    last = read_image(tmp_path / "seen" / "step2_weights.png")
+    assert np.array_equal(last.pixels, read_image(tmp_path / "seen" / "weight_map.png").pixels)
+
+
+def test_weights_of_another_method_are_refused(
+    drfuse: Cli, pair: tuple[Path, Path], weights: Path, tmp_path: Path
+) -> None:
+    call = ["fuse", *map(str, pair), "-o", str(tmp_path / "out.png")]
+    for extra in (["--weights", str(weights)], ["--method", "recofuse", "--weights", "ivif-small"]):
+        done = drfuse(*call, *extra, code=3)
+        assert "are for the method" in done.err
+
+
+def test_no_weights_for_other_tasks(drfuse: Cli, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    done = drfuse(
+        "fuse", *map(str, pair), "-o", str(tmp_path / "out.png"), "--method", "recofuse",
+        "--task", "medical", code=3,
+    )  # fmt: skip
+    assert "no weights of recofuse are bundled for the task 'medical'" in done.err
+
+
+def test_a_folder_gives_the_bytes_of_single_pairs(
+    drfuse: Cli, weights: Path, tmp_path: Path
+) -> None:
+    for k in range(2):
+        for name, colour in (("ir", False), ("vis", True)):
+            write_image(tmp_path / "in" / name / f"{k}.png", picture(32, 40, colour=colour, seed=k))
+    flags = ["--method", "recofuse", "--weights", str(weights)]
+    drfuse("batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *flags)
+    drfuse(
+        "fuse", str(tmp_path / "in/ir/1.png"), str(tmp_path / "in/vis/1.png"), "-o",
+        str(tmp_path / "one.png"), *flags,
+    )  # fmt: skip
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "out" / "1.png").read_bytes()
+    drfuse("batch", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *flags, "--resume")
+
+
+def test_it_is_evaluated_under_its_name(drfuse: Cli, weights: Path) -> None:
+    done = drfuse(
+        "eval", "--method", "recofuse", "--weights", str(weights), "--limit", "1", "--metrics",
+        "recofuse", "--degrade", "composite", "--json",
+    )  # fmt: skip
+    (method,) = json.loads(done.out)["methods"]
+    assert method["name"] == "recofuse"
+    assert set(method["mean"]) == {"SD", "MI", "EN", "CC", "SCD", "VIF"}
+
+
+def test_tiles_blend_into_what_they_were_cut_from() -> None:
+    torch.manual_seed(0)
+    whole = Restored(*(torch.rand(1, c, 70, 90) for c in (3, 3, 3, 1)))
+    cut = [
+        (w, Restored(*(part[(..., *w.outer)] for part in whole))) for w in windows(70, 90, 32, 96)
+    ]
+    joined = _together(cut)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(joined, whole, strict=True))
+
+
+def test_tiles_are_near_the_whole(weights: Path) -> None:
+    first, second = picture(150, 170), picture(150, 170, colour=True, seed=1)
+    loaded = load_weights(str(weights), "ivif", "recofuse")
+    degradations = Degradation(), Degradation(blur_sigma=2)
+
+    def fused(tile: int) -> np.ndarray:
+        options = FuseOptions(method="recofuse", device="cpu", tile=tile)
+        return Engine(loaded, options).fuse(first, second, degradations).fused.pixels
+
+    difference = np.abs(fused(0).astype(int) - fused(64))
+    assert difference.max() > 0  # whole-image statistics: near, never equal
+    assert difference.mean() < 12

@@ -1,0 +1,143 @@
+"""The networks of ReCoFuse: the published sizes, any image size, and what the module sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from recofuse_support import TINY, tiny_model
+from torch import nn
+
+from drfuse_cli.errors import DrfuseError, ExitCode
+from drfuse_cli.models import RecoFuse, build_network
+from drfuse_cli.networks.recofuse.architecture import PUBLISHED, FusionSizes
+from drfuse_cli.networks.recofuse.fusion_module import CrossAttention, TimeAwareFusion
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def test_the_published_sizes() -> None:
+    with torch.device("meta"):
+        model = RecoFuse(PUBLISHED)
+    assert round(parameters(model.autoencoder) / 1e6, 3) == 2.008
+    assert parameters(model.visible) == parameters(model.infrared) == 76_617_032
+    assert round(2 * parameters(model.visible) / 1e6, 2) == 153.23
+    assert round(parameters(model.fusion) / 1e6, 4) == 0.2313
+
+
+def test_the_published_auto_encoder_keeps_nine_features_and_a_stride_of_eight() -> None:
+    torch.manual_seed(0)
+    model = RecoFuse(replace(PUBLISHED, branch=TINY.branch))
+    with torch.no_grad():
+        latent, features = model.encode(torch.rand(1, 3, 32, 48))
+        assert model.decode(latent, features).shape == (1, 3, 32, 48)
+    assert latent.shape == (1, 8, 4, 6)
+    full, half, quarter, eighth = (32, 48), (16, 24), (8, 12), (4, 6)
+    expected = [(8, full)] * 3 + [(32, half)] * 2 + [(64, quarter)] * 2 + [(64, eighth)] * 2
+    assert [(f.shape[1], tuple(f.shape[2:])) for f in features] == expected
+
+
+@pytest.mark.parametrize("size", [(16, 16), (21, 35), (7, 50)])
+def test_any_size_comes_back(size: tuple[int, int]) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        made = model(torch.rand(2, 3, *size), torch.rand(2, 3, *size))
+    assert [picture.shape for picture in made] == [(2, c, *size) for c in (3, 3, 3, 1)]
+    assert float(made.weight.min()) > 0
+    assert float(made.weight.max()) < 1
+
+
+def test_the_spread_of_the_latents_does_not_change_a_round_trip() -> None:
+    model, image = tiny_model(), torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        before = model.decode(*model.encode(image))
+        model.spread.copy_(torch.tensor([0.5, 2.0, 3.0, 7.0]))
+        latent, _ = model.encode(image)
+        after = model.decode(*model.encode(image))
+        model.spread.fill_(1)
+        assert torch.allclose(
+            latent * torch.tensor([0.5, 2.0, 3.0, 7.0])[:, None, None],
+            model.encode(image)[0],
+            atol=1e-6,
+        )
+    assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_pooled_attention_is_dense_attention_where_every_cell_is_a_pixel() -> None:
+    torch.manual_seed(0)
+    dense, pooled = CrossAttention(4, 0), CrossAttention(4, 6)
+    pooled.load_state_dict(dense.state_dict())
+    own, other = torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6)
+    with torch.no_grad():
+        assert torch.allclose(dense(own, other), pooled(own, other), atol=1e-5)
+        larger = torch.randn(1, 4, 12, 12)
+        assert not torch.allclose(dense(larger, -larger), pooled(larger, -larger), atol=1e-3)
+
+
+def test_the_module_is_told_the_time_unless_built_without() -> None:
+    torch.manual_seed(0)
+    z = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    early, late = torch.tensor([5]), torch.tensor([95])
+    with torch.no_grad():
+        timed = TimeAwareFusion(TINY.fusion, 4)
+        assert not torch.allclose(timed(*z, early), timed(*z, late), atol=1e-4)
+        untimed = TimeAwareFusion(FusionSizes(width=32, pooled=4, timed=False), 4)
+        assert torch.equal(untimed(*z, early), untimed(*z, late))
+
+
+def test_weights_are_between_zero_and_one_and_need_not_sum_to_one() -> None:
+    model = tiny_model()
+    z = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        w_infrared, w_visible = model.fusion.weights(*z, torch.tensor([50]))
+        fused = model.fusion(*z, torch.tensor([50]))
+    for w in (w_infrared, w_visible):
+        assert float(w.min()) > 0
+        assert float(w.max()) < 1
+    assert float((w_infrared + w_visible - 1).abs().max()) > 1e-3
+    assert torch.allclose(fused, w_infrared * z[1] + w_visible * z[0], atol=1e-6)
+
+
+def test_a_description_builds_the_network_it_came_from() -> None:
+    built = build_network(TINY.as_dict())
+    assert isinstance(built, RecoFuse)
+    assert built.arch == TINY
+    built.load_state_dict(tiny_model().state_dict())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"autoencoder": {"base": 0}},
+        {"autoencoder": {"base": 5000}},
+        {"autoencoder": [1, 2]},
+        {"autoencoder": {"multipliers": 3}},
+        {"branch": {"encoder": ["a"]}},
+        {"branch": {"depth": 3}},
+        {"fusion": {"attention": "sparse"}},
+        {"fusion": {"timed": 1}},
+        {"predicts": "velocity"},
+        {"coupled": "yes"},
+        {"kind": "recofuse2"},
+        {"more": 1},
+    ],
+)
+def test_other_descriptions_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(DrfuseError) as caught:
+        build_network({**TINY.as_dict(), **change})
+    assert caught.value.code == ExitCode.WEIGHTS
+
+
+def test_a_seed_decides_the_noise() -> None:
+    model, image = tiny_model(), torch.rand(1, 3, 16, 16)
+
+    def fused(seed: int) -> torch.Tensor:
+        with torch.no_grad():
+            return model(image, image, generator=torch.Generator().manual_seed(seed)).fused
+
+    assert torch.equal(fused(1), fused(1))
+    assert not torch.equal(fused(1), fused(2))

@@ -1,0 +1,216 @@
+"""Training ReCoFuse in miniature: what each stage moves, what its losses ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from recofuse_support import TINY, tiny_weights
+from torch import Tensor
+
+from drfuse_cli.errors import DrfuseError
+from drfuse_cli.imageio import Image, write_image
+from drfuse_cli.training import TrainOptions, TrainProgress, train
+from drfuse_cli.training.data import load_pairs
+from drfuse_cli.training.quads import draw_quad
+from drfuse_cli.training.recofuse import RecoFuseLearner, fusion_loss
+from drfuse_cli.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small pairs of stripes and blobs."""
+    root: Path = tmp_path_factory.mktemp("clean")
+    for name, rate in (("ir", 5), ("vis", 3)):
+        (root / name).mkdir()
+        for k in range(2):
+            y, x = np.mgrid[:64, :72]
+            wave = 128 + 90 * np.sin(x / (rate + k)) * np.cos(y / rate)
+            write_image(root / name / f"{k}.png", Image(wave.astype(np.uint8)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+def options(folder: Path, output: Path, init: Path, **changes: object) -> TrainOptions:
+    fields: dict[str, object] = {
+        "data": (folder,),
+        "task": "ivif",
+        "method": "recofuse",
+        "output": output,
+        "init": str(init),
+        "steps": 3,
+        "batch_size": 1,
+        "crop": 32,
+        "device": "cpu",
+        "checkpoint_every": 1,
+    }
+    return TrainOptions(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def quiet(_: TrainProgress) -> None:
+    pass
+
+
+def moved(learner: RecoFuseLearner, folder: Path) -> set[str]:
+    """The parts of the model that three updates change."""
+    before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
+    pairs = load_pairs((folder,), "ivif")
+    for _ in range(3):
+        learner.update(pairs, 0.5)
+    now = dict(learner.model.named_parameters())
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
+
+
+@pytest.mark.parametrize(
+    ("stage", "parts"),
+    [
+        ("autoencoder", {"autoencoder"}),
+        ("branches", {"visible", "infrared"}),
+        ("coupled", {"visible", "infrared", "fusion"}),
+    ],
+)
+def test_a_stage_moves_its_own_parts(
+    stage: str, parts: set[str], folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage=stage)
+    assert moved(RecoFuseLearner(run, torch.device("cpu"), tmp_path), folder) == parts
+
+
+def test_the_fusion_step_moves_the_module_alone(
+    folder: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage="coupled")
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+
+    def nothing(*_: object, **__: object) -> Tensor:
+        return sum((p.sum() * 0 for p in learner.model.fusion.parameters()), torch.zeros(()))
+
+    monkeypatch.setattr(learner, "_restoration", nothing)
+    monkeypatch.setattr("drfuse_cli.training.learner.Muon.step", lambda self: None)
+    before = [p.clone() for p in learner.model.visible.parameters()]
+    assert moved(learner, folder) == {"fusion"}
+    assert all(map(torch.equal, before, learner.model.visible.parameters()))
+
+
+@pytest.mark.parametrize("regularisation", ["joint", "separate"])
+def test_the_other_regularisations_run(
+    regularisation: str, folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    run = options(
+        folder, tmp_path / "w.safetensors", tiny, stage="coupled", regularisation=regularisation
+    )
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    assert moved(learner, folder) == {"visible", "infrared", "fusion"}
+
+
+def test_a_whole_run_repeats_resumes_and_measures(folder: Path, tiny: Path, tmp_path: Path) -> None:
+    def run(name: str, **changes: object) -> Path:
+        more = {"steps": 6, "val": folder, "val_every": 3, **changes}
+        return train(options(folder, tmp_path / name, tiny, **more), quiet)
+
+    whole = run("a.safetensors")
+
+    class StopError(Exception):
+        pass
+
+    def interrupt(progress: TrainProgress) -> None:
+        if progress.step == 4:
+            raise StopError
+
+    with pytest.raises(StopError):
+        train(
+            options(folder, tmp_path / "b.safetensors", tiny, steps=6, val=folder, val_every=3),
+            interrupt,
+        )
+    resumed = run("b.safetensors", resume=True)
+    assert resumed.read_bytes() == whole.read_bytes()
+    loaded = load_weights(str(whole), "ivif", "recofuse")
+    assert loaded.architecture == TINY.as_dict()
+    assert not torch.equal(loaded.tensors["spread"], torch.ones(4))
+    log = (tmp_path / "a" / "log.csv").read_text().splitlines()
+    assert log[0].startswith("step,scenario,train_loss,psnr1,psnr2,fusion_loss")
+    assert [line.split(",")[:2] for line in log[1:]] == [["3", "autoencoder"], ["6", "coupled"]]
+
+
+def test_the_published_form_trains_too(folder: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    noise = tiny_weights(tmp_path / "noise.safetensors", replace(TINY, predicts="noise"))
+    run = options(folder, tmp_path / "w.safetensors", noise, stage="coupled")
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    assert moved(learner, folder) == {"visible", "infrared", "fusion"}
+
+
+def test_features_are_lent_in_all_sixteen_ways(folder: Path, tiny: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage="autoencoder")
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    lent: set[tuple[int, int]] = set()
+    quad = draw_quad(
+        load_pairs((folder,), "ivif"), 1, 32, np.random.default_rng(0), torch.device("cpu")
+    )
+    codes = [learner.model.autoencoder.encode(image)[1][0] for image in quad]
+
+    def decode(latent: Tensor, features: list[Tensor]) -> Tensor:
+        for target, feature in enumerate(features[0]):
+            lent.add(
+                (
+                    target,
+                    next(
+                        i for i, c in enumerate(codes) if torch.allclose(c[0], feature, atol=1e-5)
+                    ),
+                )
+            )
+        return torch.cat(list(quad))
+
+    learner.model.autoencoder.decode = decode  # type: ignore[method-assign]
+    with torch.no_grad():
+        for seed in range(40):
+            learner._recombination(quad, np.random.default_rng(seed))
+    assert len(lent) == 16
+
+
+def test_the_fusion_loss_is_nothing_for_what_it_asks_for() -> None:
+    flat = torch.full((1, 3, 16, 16), 0.2)
+    visible = flat.clone()
+    visible[:, 0] = 0.6
+    assert float(fusion_loss(visible, visible, flat)) == pytest.approx(0, abs=1e-6)
+    assert float(fusion_loss(flat, visible, flat)) > 0.1
+
+
+def test_edges_and_colours_count_as_published() -> None:
+    """A step of 0.1 in grey that the fused image misses: 6 times the mean Sobel of both ways."""
+    edge = torch.zeros(1, 3, 8, 8)
+    edge[..., 4:] = 0.1
+    nothing = torch.zeros_like(edge)
+    sobel = 2 * 0.4 / 8  # two columns of eight, each 4 x 0.1
+    expected = float(edge[:, :1].mean()) + 6 * sobel
+    assert float(fusion_loss(nothing, edge, nothing)) == pytest.approx(expected, rel=1e-5)
+    blue = torch.zeros(1, 3, 8, 8)
+    blue[:, 2] = 0.1
+    y = 0.0114
+    chroma = 0.564 * (0.1 - y) + 0.713 * y
+    assert float(fusion_loss(nothing, blue, nothing)) == pytest.approx(y + 8 * chroma, rel=1e-4)
+
+
+def test_quads_are_degraded_beside_clean(folder: Path) -> None:
+    pairs = load_pairs((folder,), "ivif")
+    quad = draw_quad(pairs, 12, 48, np.random.default_rng(1), torch.device("cpu"))
+    assert all(part.shape == (12, 3, 48, 48) for part in quad)
+    assert all(float(part.min()) >= 0 and float(part.max()) <= 1 for part in quad)
+    grey = quad.infrared
+    assert torch.equal(grey[:, 0], grey[:, 2])
+    changed = (quad.infrared - quad.infrared_clean).abs().mean((1, 2, 3))
+    assert int((changed > 0.01).sum()) > 0
+    again = draw_quad(pairs, 12, 48, np.random.default_rng(1), torch.device("cpu"))
+    assert all(map(torch.equal, quad, again))
+
+
+def test_other_tasks_are_refused(folder: Path, tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(DrfuseError, match="not for medical"):
+        train(options(folder, tmp_path / "w.safetensors", tiny, task="medical"), quiet)
