@@ -1,12 +1,13 @@
 """How close the metrics are to values that their reference implementations printed.
 
-    python bench/metrics/golden.py DIR
+    python bench/metrics/golden.py DIR [--device cuda]
 
 README.md beside this file says what DIR holds.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable
@@ -94,12 +95,12 @@ def _reference(value: object, deviation: object) -> Reference:
     )
 
 
-def compare(cases: Iterable[Case]) -> list[Comparison]:
-    """Score every case by every metric that it has a reference for."""
+def compare(cases: Iterable[Case], device: str | None = None) -> list[Comparison]:
+    """Score every case by every metric that it has a reference for, by numpy or on a device."""
     return [
         Comparison(case.name, name, case.references[name], result.value)
         for case in cases
-        for name, result in score(*case.pictures(), list(case.references)).items()
+        for name, result in score(*case.pictures(), list(case.references), device=device).items()
     ]
 
 
@@ -138,17 +139,18 @@ def loose_table(comparisons: Iterable[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1:
-        print(__doc__, file=sys.stderr)
-        return 2
-    cases = read_cases(Path(arguments[0]))
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("--device", help="torch device to compute on; numpy where none is named")
+    chosen = parser.parse_args(arguments)
+    cases = read_cases(chosen.folder)
     if not cases:
-        sys.exit(f"{arguments[0]}: there is no SUITE/golden.json in this folder")
-    found = compare(cases)
+        sys.exit(f"{chosen.folder}: there is no SUITE/golden.json in this folder")
+    found = compare(cases, chosen.device)
     print(f"{agreement_table(found)}\n\nLoosely known:\n\n{loose_table(found)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

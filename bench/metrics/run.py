@@ -1,6 +1,6 @@
 """What the metrics cost.
 
-    python bench/metrics/run.py [--size 640x480] [--repeat 7]
+    python bench/metrics/run.py [--size 640x480] [--repeat 7] [--device cuda]
 
 README.md beside this file says what is measured.
 """
@@ -24,7 +24,10 @@ from drfuse_cli.scenes import render
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds, the least of several runs: of processor time, but for `clock`."""
+    """Milliseconds, the least of several runs: of processor time, but for `clock`.
+
+    On a device all are on the clock.
+    """
 
     alone: dict[str, float]
     together: float
@@ -34,26 +37,31 @@ class Times:
     """All metrics on the clock, by the number of threads."""
 
 
-def measure(width: int, height: int, repeat: int) -> Times:
+def measure(width: int, height: int, repeat: int, device: str | None = None) -> Times:
     """Time every metric on a rendered pair and the average of its sources."""
+    clock = time.process_time if device is None else time.perf_counter
     cv2.setNumThreads(1)
     a, b = (luma8(image) for image in render("street-day", width, height))
     f = ((a.astype(np.uint16) + b + 1) // 2).astype(np.uint8)
-    score(a, b, f)  # filters are made once a size
+    score(a, b, f, device=device)  # filters are made once a size
     alone = {
-        name: least(lambda name=name: score(a, b, f, [name]), repeat)  # type: ignore[misc]
+        name: least(
+            lambda name=name: score(a, b, f, [name], device=device),  # type: ignore[misc]
+            repeat,
+            clock,
+        )
         for name in METRICS
     }
-    sources = Sources.of(a, b)
+    sources = Sources.of(a, b, device)
     score_against(sources, a)
     return Times(
         alone,
-        least(lambda: score(a, b, f), repeat),
-        least(lambda: score_against(sources, f), repeat),
+        least(lambda: score(a, b, f, device=device), repeat, clock),
+        least(lambda: score_against(sources, f), repeat, clock),
         {
             threads: least(
                 lambda threads=threads: score_against(  # type: ignore[misc]
-                    Sources.of(a, b), f, threads=threads
+                    Sources.of(a, b, device), f, threads=threads
                 ),
                 repeat,
                 time.perf_counter,
@@ -63,9 +71,7 @@ def measure(width: int, height: int, repeat: int) -> Times:
     )
 
 
-def least(
-    call: Callable[[], Any], repeat: int, clock: Callable[[], float] = time.process_time
-) -> float:
+def least(call: Callable[[], Any], repeat: int, clock: Callable[[], float]) -> float:
     """The shortest of several calls, in milliseconds."""
     times = []
     for _ in range(repeat):
@@ -94,9 +100,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="640x480", help="of the rendered pair")
     parser.add_argument("--repeat", type=int, default=7, help="runs, of which the least counts")
+    parser.add_argument("--device", help="torch device to compute on; numpy where none is named")
     chosen = parser.parse_args(arguments)
     width, height = map(int, chosen.size.split("x"))
-    print(time_table(measure(width, height, chosen.repeat)))
+    print(time_table(measure(width, height, chosen.repeat, chosen.device)))
     return 0
 
 

@@ -61,6 +61,16 @@ Metrics = Annotated[
         rich_help_panel=_SCORED,
     ),
 ]
+MetricsDevice = Annotated[
+    str,
+    typer.Option(
+        "--metrics-device",
+        metavar="cpu|cuda|auto",
+        help="Where metrics are computed: in the --workers, or all on one GPU; auto: on a GPU "
+        "where there is one.",
+        rich_help_panel=_SCORED,
+    ),
+]
 Gates = Annotated[
     list[str] | None,
     typer.Option(
@@ -91,14 +101,16 @@ def evaluate(
     fused: Fused = None,
     against: Against = None,
     metrics: Metrics = "drfusion",
+    metrics_device: MetricsDevice = "cpu",
     gate: Gates = None,
     degrade: options.ApplyOption = "auto",
     noise_std: options.NoiseOption = None,
     blur_sigma: options.BlurOption = None,
     psf: options.PsfOption = None,
     sr_scale: options.ScaleOption = None,
+    method: options.MethodOption = "drfusion",
     weights: options.WeightsOption = None,
-    steps: options.StepsOption = 3,
+    steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
     device: options.DeviceOption = "auto",
@@ -117,14 +129,16 @@ def evaluate(
     Example: drfuse eval clean/ --degrade composite --against restore+laplacian -o out/
     """
     _check_flags(output, overwrite, resume)
-    chosen = FuseOptions(
+    chosen = options.fuse_options(
         task=task,
+        method=method,
         weights=weights,
         steps=steps,
-        correction=options.parse_correction(no_correction, correction),
-        device=options.parse_device(device),
+        no_correction=no_correction,
+        correction=correction,
+        device=device,
         precision=precision,
-        tile=options.parse_tile(tile),
+        tile=tile,
         seed=seed,
     )
     said = rigs.choose(ctx, parse_overrides(noise_std, blur_sigma, sr_scale, psf))
@@ -135,6 +149,7 @@ def evaluate(
     plan = make_plan(
         Request(
             task=task,
+            method=method,
             dataset=dataset,
             degrade=degrade,
             overrides=said.overrides,
@@ -145,6 +160,7 @@ def evaluate(
             limit=limit,
             allow_unpaired=allow_unpaired,
             images=None if output is None else output / IMAGES,
+            metrics_device=_metrics_device(metrics_device),
         )
     )
     gates = _gates(gate or [], plan)
@@ -163,6 +179,21 @@ def _check_flags(output: Path | None, overwrite: bool, resume: bool) -> None:
         )
     if resume and overwrite:
         raise DrfuseError("--resume and --overwrite contradict each other", hint="Give one.")
+
+
+def _metrics_device(asked: str) -> str | None:
+    """The name of the GPU; None for the processor, for which torch is not loaded."""
+    if options.parse_device(asked, "--metrics-device") == "cpu":
+        return None
+    if asked == "mps":
+        raise DrfuseError(
+            "--metrics-device mps: metrics need double precision, which MPS has not",
+            hint="Leave it at cpu.",
+        )
+    from drfuse_cli.engine.device import choose_device
+
+    device = choose_device(asked)
+    return str(device) if device.type == "cuda" else None
 
 
 def _gates(texts: list[str], plan: Plan) -> list[Gate]:
@@ -212,6 +243,8 @@ def _tell(plan: Plan) -> None:
             console.note(f"source {number}: {describe(degradation)}")
     pairs, methods = len(plan.pairs), ", ".join(plan.methods)
     console.note(f"{pairs} pair{'s' if pairs != 1 else ''}; methods: {methods}")
+    if plan.setting.metrics_device is not None:
+        console.note(f"metrics on {plan.setting.metrics_device}")
 
 
 def _load(plan: Plan, chosen: FuseOptions) -> tuple[Fuse | None, dict[str, Any]]:

@@ -19,7 +19,7 @@ def choose_device(asked: str) -> torch.device:
     if not available.get(asked.split(":")[0], False):
         raise DrfuseError(
             f"device {asked!r} is not available here",
-            hint="use --device cpu, or see what `drfuse doctor` finds",
+            hint="name cpu instead, or see what `drfuse doctor` finds",
             code=ExitCode.ENVIRONMENT,
         )
     return torch.device(asked)

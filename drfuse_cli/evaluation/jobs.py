@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from drfuse_cli.evaluation.journal import Entry
 from drfuse_cli.evaluation.results import Failure
 from drfuse_cli.evaluation.scored import sources_for
 from drfuse_cli.imageio import Image, read_image, write_image
-from drfuse_cli.metrics import Sources, psnr, score_against
+from drfuse_cli.metrics import Sources, Triple, psnr, score_triple
 
 PICTURES = tuple(
     f"{kind}{number}" for kind in ("source", "degraded", "restored") for number in (1, 2)
@@ -39,7 +39,8 @@ class Setting:
     """What holds for every pair of a run.
 
     ``factors`` are the pooling factors to which a fused image may have been cropped;
-    ``images`` is the folder that gets every picture.
+    ``images`` is the folder that gets every picture. ``metrics_device`` is the torch device that
+    computes the metrics, in the process of the network; None are the workers' processors.
     """
 
     degradations: Degradations
@@ -47,6 +48,7 @@ class Setting:
     metrics: tuple[str, ...]
     factors: tuple[int, ...] = ()
     images: Path | None = None
+    metrics_device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,29 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Unscored:
+    """What is known of a method on a pair before its fused image is scored."""
+
+    entry: Entry
+    triple: Triple
+
+    def score(self, metrics: tuple[str, ...]) -> Entry:
+        """The entry with its scores."""
+        return replace(self.entry, scores=score_triple(self.triple, metrics))
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What came of a job."""
+    """What came of a job; something is ``unscored`` where the worker does not compute metrics."""
 
     pair: str
     entries: tuple[Entry, ...]
     failures: tuple[Failure, ...]
+    unscored: tuple[Unscored, ...] = ()
 
 
 def run_job(job: Job) -> Outcome:
-    """Degrade, fuse, restore and score one pair.
+    """Degrade, fuse, restore and, on a processor, score one pair.
 
     What is wrong with the pair becomes a failure; what is wrong with the disk is raised.
     """
@@ -107,6 +122,7 @@ class _Bench:
         self.case, self.setting = case, setting
         self.entries: list[Entry] = []
         self.failures: list[Failure] = []
+        self.unscored: list[Unscored] = []
         self._restored: dict[str, tuple[Both, float]] = {}
         self._sources: dict[Size, Sources] = {}
 
@@ -124,7 +140,9 @@ class _Bench:
         for name in job.restorers:
             sources, _ = self._restore(name)
             self.entries.append(Entry(name, self.case.name, {}, psnr=self._psnr(sources)))
-        return Outcome(self.case.name, tuple(self.entries), tuple(self.failures))
+        return Outcome(
+            self.case.name, tuple(self.entries), tuple(self.failures), tuple(self.unscored)
+        )
 
     def _judge_network(self, result: NetworkResult) -> None:
         psnr = None if self.case.is_clean else self._psnr(result.sources)
@@ -150,19 +168,24 @@ class _Bench:
     def _judge(self, name: str, fused: Image, clean: Both, **more: Any) -> None:
         """Score an image and keep it; ``more`` is what else its `Entry` holds."""
         try:
-            scores = score_against(self._of(clean), luma8(fused), self.setting.metrics)
+            triple = Triple.of(self._of(clean), luma8(fused))
         except DrfuseError as error:
             self.failures.append(failure(self.case.name, name, error))
             return
         if self.setting.images is not None:
             write_image(self.setting.images / name / f"{self.case.name}.png", fused)
-        self.entries.append(Entry(name, self.case.name, scores, **more))
+        unscored = Unscored(Entry(name, self.case.name, {}, **more), triple)
+        if self.setting.metrics_device is None:
+            self.entries.append(unscored.score(self.setting.metrics))
+        else:
+            self.unscored.append(unscored)
 
     def _of(self, clean: Both) -> Sources:
         """The sources for scoring; methods whose images have one size share them."""
         size = size_of(clean[0])
         if size not in self._sources:
-            self._sources[size] = Sources.of(*(luma8(image) for image in clean))
+            a, b = (luma8(image) for image in clean)
+            self._sources[size] = Sources.of(a, b, self.setting.metrics_device)
         return self._sources[size]
 
     def _restore(self, name: str) -> tuple[Both, float]:

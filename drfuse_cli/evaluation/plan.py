@@ -32,8 +32,8 @@ class Request:
     """What a user asks for; `FuseOptions` apart."""
 
     task: Task
-    method: Method = "drfusion"
     dataset: Path | None = None
+    method: Method = "drfusion"
     degrade: Mode = "auto"
     overrides: Overrides = field(default_factory=Overrides)
     seed: int = 2026

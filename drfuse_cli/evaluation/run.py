@@ -81,9 +81,9 @@ def evaluate(
 ) -> Evaluation:
     """Run a plan; ``fuse`` is the network where the plan has one.
 
-    The network runs in this process, everything else in ``workers`` processes. Results do not
-    depend on their number, nor on what a journal knows already. ``advance`` is called once
-    for every pair.
+    The network runs in this process, and so do metrics on a GPU: it is claimed by one process.
+    Everything else runs in ``workers`` processes. Results do not depend on their number, nor on
+    what a journal knows already. ``advance`` is called once for every pair.
     """
     run = _Run(plan, fuse, journal, advance)
     with closing(spread(run_job, run.jobs(), min(workers, len(plan.pairs)))) as outcomes:
@@ -159,8 +159,9 @@ class _Run:
         )
 
     def keep(self, outcome: Outcome) -> None:
-        """Take in what a worker found out; write it down first."""
-        for entry in outcome.entries:
+        """Take in what a worker found out, scoring what it did not; write it down first."""
+        scored = (unscored.score(self.plan.setting.metrics) for unscored in outcome.unscored)
+        for entry in (*outcome.entries, *scored):
             if self.journal is not None:
                 stamp = self.plan.stamp(entry.name, self.pairs[entry.pair])
                 self.journal.add(entry, stamp)

@@ -17,7 +17,7 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.metrics.common import Grey, Undefined
 from drfuse_cli.metrics.deviation import psnr
 from drfuse_cli.metrics.registry import DRFUSION_TABLE, METRICS, RECOFUSE_TABLE, Better, Metric
-from drfuse_cli.metrics.triple import Picture, Sources, Triple
+from drfuse_cli.metrics.triple import Sources, Triple
 
 __all__ = [
     "DRFUSION_TABLE",
@@ -28,11 +28,13 @@ __all__ = [
     "Metric",
     "Score",
     "Sources",
+    "Triple",
     "Undefined",
     "psnr",
     "resolve",
     "score",
     "score_against",
+    "score_triple",
 ]
 
 _OTHER_NAMES = {"qabf": "Q_G", "nmi": "Q_MI", "fmipixel": "FMI"}
@@ -70,13 +72,21 @@ def resolve(ids: str | Iterable[str] | None = None) -> list[Metric]:
     return [METRICS[name] for name in dict.fromkeys(i for name in wanted for i in _expand(name))]
 
 
-def score(a: Grey, b: Grey, f: Grey, ids: str | Iterable[str] | None = None) -> dict[str, Score]:
+def score(
+    a: Grey,
+    b: Grey,
+    f: Grey,
+    ids: str | Iterable[str] | None = None,
+    *,
+    device: str | None = None,
+) -> dict[str, Score]:
     """Score the fused image `f` against its sources `a` and `b`.
 
-    All three are H x W uint8 luminance of one shape. Returns a `Score` for every ID, in the
-    order asked. Raises `DrfuseError` for an unknown ID, another dtype, or differing shapes.
+    All three are H x W uint8 luminance of one shape. Computed on the processor by numpy, or on
+    a torch `device` that has double precision. Returns a `Score` for every ID, in the order
+    asked. Raises `DrfuseError` for an unknown ID, another dtype, or differing shapes.
     """
-    return score_against(Sources.of(a, b), f, ids)
+    return score_against(Sources.of(a, b, device), f, ids)
 
 
 def score_against(
@@ -84,9 +94,16 @@ def score_against(
 ) -> dict[str, Score]:
     """As `score`, for several fused images of the same sources: their own part is done once.
 
-    With more than one thread, metrics of different kinds are computed side by side.
+    The device is that of the sources. With more than one thread, metrics of different kinds are
+    computed side by side.
     """
-    triple = Triple(sources, Picture(f, "fused image"))
+    return score_triple(Triple.of(sources, f), ids, threads=threads)
+
+
+def score_triple(
+    triple: Triple, ids: str | Iterable[str] | None = None, *, threads: int = 1
+) -> dict[str, Score]:
+    """As `score_against`, for images that were put together before."""
     metrics = resolve(ids)
     # What shares work stands in one module and stays on one thread.
     families: dict[str, list[Metric]] = {}

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from drfuse_cli.metrics.common import Array, Grey, log
+from drfuse_cli.metrics.common import Array, Grey, is_numpy, log, look_up
 from drfuse_cli.metrics.triple import Triple
 
 Whole = npt.NDArray[np.int32]
@@ -26,7 +25,9 @@ Whole = npt.NDArray[np.int32]
 _SIDE = 3
 _CELLS = _SIDE**2
 _PLACES = np.arange(1, _CELLS + 1, dtype=np.int32)
-_CHUNK = 8192  # windows at a time
+# Windows at a time: as many as the processor's cache holds, or a device's memory without effort.
+_CHUNK = 8192
+_DEVICE_CHUNK = 1 << 18
 _TINY = np.finfo(np.float64).tiny
 
 # A breakpoint of a cumulative sum in one number that sorts: its value (at most (8 * 255)^2),
@@ -48,8 +49,8 @@ class Steps(NamedTuple):
 
 def fmi(t: Triple) -> float:
     """Feature mutual information on pixels (Haghighat & Razian 2014)."""
-    fused = _windows(t.f.pixels)
-    return float(np.mean([_mean_shared(_windows(x.pixels), fused) for x in t.sources.both]))
+    fused = _windows(t.f.placed)
+    return float(np.mean([_mean_shared(_windows(x.placed), fused) for x in t.sources.both]))
 
 
 def _windows(image: Grey) -> Grey:
@@ -63,19 +64,21 @@ def _windows(image: Grey) -> Grey:
 def _mean_shared(x: Grey, f: Grey) -> float:
     """Mean over the windows of 2 I(X; F) / (H(X) + H(F))."""
     same = (x == f).all(axis=0)
-    p, q = x - x.min(axis=0), f - f.min(axis=0)
-    flat_p, flat_q = ~p.any(axis=0), ~q.any(axis=0)
+    p, q = x - np.min(x, axis=0), f - np.min(f, axis=0)
+    flat_p, flat_q = (p == 0).all(axis=0), (q == 0).all(axis=0)
     total = float(np.sum(same | flat_p & flat_q))
     # A flat window shares nothing with one that is not.
     varied = np.flatnonzero(~(same | flat_p | flat_q))
-    for start in range(0, len(varied), _CHUNK):
-        part = varied[start : start + _CHUNK]
+    chunk = _CHUNK if is_numpy(x) else _DEVICE_CHUNK
+    for start in range(0, len(varied), chunk):
+        part = varied[start : start + chunk]
         total += float(_shared(_take(p, part), _take(q, part)).sum())
     return total / x.shape[1]
 
 
 def _take(windows: Grey, chosen: npt.NDArray[np.intp]) -> Whole:
-    return windows.take(chosen, axis=1).astype(np.int32)  # contiguous, unlike windows[:, chosen]
+    # Contiguous, unlike windows[:, chosen].
+    return np.take(windows, chosen, axis=1).astype(np.int32)
 
 
 def _shared(p: Whole, q: Whole) -> Array:
@@ -84,14 +87,14 @@ def _shared(p: Whole, q: Whole) -> Array:
     correlation = _correlation(p, q)
     # A negative correlation is that of the window read backwards with the sign changed.
     against = correlation < 0
-    p[:, against] = p[::-1, against]
+    p[:, against] = np.flip(p, axis=0)[:, against]
     steps = _staircase(p, q)
     weight = np.abs(correlation) * _over_closest_correlation(p, q, steps)
     scale = sum_p.astype(np.float64) * sum_q
     product = steps.level_p.astype(np.float64) * steps.level_q * ((1 - weight) / scale)
     joint = product + steps.length * (weight / scale)
     entropies = _entropy(p, sum_p) + _entropy(q, sum_q)
-    rest = np.asarray(1 - weight)
+    rest: Array = 1 - weight
     everywhere = _x_log_x(rest[None])[0] - rest * entropies
     on_the_steps = (_x_log_x(joint) - _x_log_x(product)).sum(axis=0)
     shared = entropies + everywhere + on_the_steps
@@ -99,7 +102,7 @@ def _shared(p: Whole, q: Whole) -> Array:
 
 
 def _total(x: Whole, weights: Whole | int = 1) -> Whole:
-    return np.asarray((x * weights).sum(axis=0, dtype=np.int32))
+    return np.sum(x * weights, axis=0, dtype=np.int32)
 
 
 def _correlation(p: Whole, q: Whole) -> Array:
@@ -112,24 +115,24 @@ def _correlation(p: Whole, q: Whole) -> Array:
 
 def _entropy(p: Whole, total: Whole) -> Array:
     """Shannon entropy in nats of grey levels over their total."""
-    return np.log(total) - cv2.LUT(p.astype(np.uint8), _LEVEL_LOG_LEVEL).sum(axis=0) / total
+    return np.log(total.astype(np.float64)) - look_up(_LEVEL_LOG_LEVEL, p).sum(axis=0) / total
 
 
 def _staircase(p: Whole, q: Whole) -> Steps:
     """The closest coupling of `p` and `q`: what lies between neighbouring breakpoints."""
     sum_p, sum_q = _total(p), _total(q)
     of_p, of_q = _breakpoints(p, sum_q, 0), _breakpoints(q, sum_p, 1)
-    keys = _merge(np.concatenate([of_p, of_q[::-1]]))
+    keys = _merge(np.concatenate([of_p, np.flip(of_q, axis=0)]))
     ends = np.concatenate([keys >> _LEVEL_BITS + 1, (sum_p * sum_q)[None]])
-    length = ends.copy()
+    length = np.copy(ends)
     length[1:] -= ends[:-1]
     # Backwards, since a cell belongs to the breakpoints of p and of q that follow. Its levels
     # and places are the four bytes of one word.
-    whose = (keys >> _LEVEL_BITS & 1).astype(np.uint32)
-    level = (~keys & _LEVEL_MASK).astype(np.uint32)
-    kept = np.uint32(0xFFFFFF00) ^ whose * np.uint32(0xFFFF)
-    change = (level << 8 * whose) - (np.uint32(1 << 16) << 8 * whose)
-    words = np.empty(length.shape, np.uint32)
+    whose = keys >> _LEVEL_BITS & 1
+    level = ~keys & _LEVEL_MASK
+    kept = ~0xFF ^ whose * 0xFFFF
+    change = (level << 8 * whose) - (1 << 16 << 8 * whose)
+    words = np.empty_like(length)
     words[-1] = p[-1] | q[-1] << 8 | _CELLS << 16 | _CELLS << 24
     for k in reversed(range(len(keys))):
         np.bitwise_and(words[k + 1], kept[k], out=words[k])

@@ -63,5 +63,5 @@ def _haar(x: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def _kept(source: tuple[Array, ...], fused: tuple[Array, ...]) -> Array:
-    bands = (exp(-np.abs(x - f)) for x, f in zip(source, fused, strict=True))
-    return np.asarray(sum(bands), np.float64)
+    first, second, third = (exp(-np.abs(x - f)) for x, f in zip(source, fused, strict=True))
+    return first + second + third

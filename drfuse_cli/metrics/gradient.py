@@ -79,7 +79,7 @@ def _similarity(source: Edges, fused: Edges) -> Array:
     alignment = np.abs(np.abs(source.orientation - fused.orientation) - np.pi / 2) * 2 / np.pi
     by_strength = 0.9999 * sigmoid(_ratio(source, fused), -19, 0.5)
     by_alignment = 0.9995 * sigmoid(alignment, -22, 0.5)
-    return np.asarray(np.sqrt(by_strength * by_alignment), np.float64)
+    return np.sqrt(by_strength * by_alignment)
 
 
 def _ratio(x: Edges, y: Edges) -> Array:

@@ -13,6 +13,7 @@ from drfuse_cli.metrics.common import (
     cycles,
     filter_radially,
     gaussian_taps,
+    place,
 )
 from drfuse_cli.metrics.gradient import sobel_strength
 from drfuse_cli.metrics.triple import Picture, Triple, require_contrast, stretch
@@ -23,7 +24,7 @@ _BLOCK = 16
 def q_cv(t: Triple) -> float:
     """Visible difference from the locally stronger source, 0 or more (Chen & Varshney 2007)."""
     a, b, f = (stretch(x) for x in t.pictures)
-    sensitivity = _mannos_sakrison(f.shape)
+    sensitivity = _mannos_sakrison(f.shape, t.f.device)
     difference = total = 0.0
     for source in (a, b):
         strength = sobel_strength(source)
@@ -51,34 +52,35 @@ def q_cb(t: Triple) -> float:
 
 
 @lru_cache(maxsize=2)
-def _mannos_sakrison(shape: tuple[int, int]) -> Array:
+def _mannos_sakrison(shape: tuple[int, int], device: str | None) -> Array:
     """Contrast sensitivity of Q_CV on the grid of `cycles`."""
     r = 0.144 * cycles(shape) / 4
-    return np.asarray(2.6 * (0.0192 + r) * np.exp(-(r**1.1)), np.float64)
+    return place(2.6 * (0.0192 + r) * np.exp(-(r**1.1)), device)
 
 
 @lru_cache(maxsize=2)
-def _difference_of_gaussians(shape: tuple[int, int]) -> Array:
+def _difference_of_gaussians(shape: tuple[int, int], device: str | None) -> Array:
     """Contrast sensitivity of Q_CB on the grid of `cycles`."""
     r = cycles(shape) / 15
-    return np.asarray(np.exp(-((r / 15.3870) ** 2)) - 0.7622 * np.exp(-((r / 1.3456) ** 2)))
+    gain = np.exp(-((r / 15.3870) ** 2)) - 0.7622 * np.exp(-((r / 1.3456) ** 2))
+    return place(gain, device)
 
 
 def _block_sums(x: Array) -> Array:
     """Sums over 16 x 16 blocks; what a last block lacks is zero."""
-    starts = (np.arange(0, n, _BLOCK) for n in x.shape)
-    rows, columns = starts
-    return np.add.reduceat(np.add.reduceat(x, rows, axis=0), columns, axis=1)
+    x = np.pad(x, [(0, -n % _BLOCK) for n in x.shape])
+    bands = x.reshape(-1, _BLOCK, x.shape[1]).sum(axis=1)
+    return bands.reshape(len(bands), -1, _BLOCK).sum(axis=2)
 
 
 def _masked_contrast(image: Picture) -> Array:
     """Local contrast of the image as the eye's contrast sensitivity passes it, after masking."""
     x = stretch(image)
-    seen = filter_radially(x, _difference_of_gaussians(x.shape))
+    seen = filter_radially(x, _difference_of_gaussians(x.shape, image.device))
     centre, surround = _gaussian_density(seen, 2), _gaussian_density(seen, 4)
     with np.errstate(invalid="ignore", divide="ignore"):
         contrast = np.abs(centre / surround - 1)
-        return np.asarray(contrast * contrast**2 / (contrast**2 + 1e-4), np.float64)
+        return contrast * contrast**2 / (contrast**2 + 1e-4)
 
 
 def _gaussian_density(x: Array, sigma: float) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from drfuse_cli.metrics.common import (
     Undefined,
     correlate_same,
     gaussian_taps,
+    is_numpy,
     magnitude,
+    place,
     sigmoid,
 )
 from drfuse_cli.metrics.triple import Picture, Triple, once, require_contrast
@@ -84,7 +87,7 @@ def _best_correlation(references: tuple[Array, ...], masks: list[Mask], fused: A
     """The largest local correlation with any masked reference; 0 where its mask is off."""
     mean_f = _windowed(fused)
     var_f = _windowed(fused * fused) - mean_f**2
-    best = np.full(fused.shape, -np.inf)
+    best = np.full_like(fused, -np.inf)
     for reference, mask in zip(references, masks, strict=True):
         x = reference * mask
         mean = _windowed(x)
@@ -102,27 +105,29 @@ def _windowed(x: Array) -> Array:
 @once
 def phase_congruency(image: Picture) -> Features:
     """Kovesi's phase congruency (phasecong2) of an image, its moments over orientation."""
-    shape = image.pixels.shape
-    bank = _filter_bank(*shape)
-    spectrum = np.fft.fft2(image.real)
-    energy, amplitude = np.zeros(shape), np.zeros(shape)
-    squares = np.empty((ORIENTATIONS, *shape))  # of the congruency in each orientation
-    transforms = np.empty((SCALES, *shape), np.complex128)
-    response = _Response(*np.empty((4, *shape)))
+    x, shape = image.real, image.pixels.shape
+    bank = _filter_bank(*shape, image.device)
+    spectrum = np.fft.fft2(x)
+    energy, amplitude = np.zeros_like(x), np.zeros_like(x)
+    # Of the congruency in each orientation.
+    squares = np.empty_like(x, shape=(ORIENTATIONS, *shape))
+    transforms = np.empty_like(x, np.complex128, shape=(SCALES, *shape))
+    response = _Response(*np.empty_like(x, shape=(4, *shape)))
     for orientation in range(ORIENTATIONS):
         _respond(spectrum * bank.angular[orientation], bank.radial, transforms, response)
         noise_power = _median_square(response.finest) / np.log(2) / bank.finest_power[orientation]
         tau2 = noise_power * bank.noise_gain[orientation] / 2
         noise = (np.sqrt(tau2 * np.pi / 2) + 2 * np.sqrt((2 - np.pi / 2) * tau2)) / 1.7
-        for rows in _bands(shape):
+        for rows in _bands(x):
             above = response.weight[rows] * np.maximum(response.energy[rows] - noise, 0)
             size = response.amplitude[rows]
             energy[rows] += above
             amplitude[rows] += size
             squares[orientation, rows] = np.square(above / (size + (size == 0)))
     angle = np.arange(ORIENTATIONS) * np.pi / ORIENTATIONS
-    x, y = np.cos(angle), np.sin(angle)
-    cx, cy, cxy = np.tensordot([2 * x * x, 2 * y * y, x * y], squares, 1) / ORIENTATIONS
+    cos, sin = np.cos(angle), np.sin(angle)
+    moments = np.array([2 * cos * cos, 2 * sin * sin, cos * sin])
+    cx, cy, cxy = np.tensordot(moments, squares, 1) / ORIENTATIONS
     spread = np.sqrt(cxy**2 + (cx - cy) ** 2) + _EPSILON
     return Features(energy / (amplitude + _EPSILON), (cx + cy + spread) / 2, (cx + cy - spread) / 2)
 
@@ -132,9 +137,9 @@ def _respond(spectrum: Spectrum, radial: Array, transforms: Spectrum, response: 
     for band, transform in zip(radial, transforms, strict=True):
         np.multiply(spectrum, band, out=transform)
         _invert(transform)
-    for rows in _bands(spectrum.shape):
+    for rows in _bands(response.energy):
         answers = transforms[:, rows]
-        even, odd = np.ascontiguousarray(answers.real), np.ascontiguousarray(answers.imag)
+        even, odd = np.copy(answers.real), np.copy(answers.imag)
         sizes = magnitude(even, odd)
         response.finest[rows] = sizes[0]
         response.amplitude[rows] = sizes.sum(axis=0)
@@ -143,34 +148,37 @@ def _respond(spectrum: Spectrum, radial: Array, transforms: Spectrum, response: 
         across = np.abs(odd * x - even * y).sum(axis=0)
         length = magnitude(x, y)
         response.energy[rows] = (length * length - across) / (length + _EPSILON)
-        width = response.amplitude[rows] / (sizes.max(axis=0) + _EPSILON) / SCALES
+        width = response.amplitude[rows] / (np.max(sizes, axis=0) + _EPSILON) / SCALES
         response.weight[rows] = sigmoid(width, -10, 0.5)
 
 
-def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+def _bands(x: Array) -> Iterator[slice]:
     """Slices of rows that let what is computed of them stay in the processor's cache."""
-    return (slice(start, start + _ROWS) for start in range(0, shape[0], _ROWS))
+    step = _ROWS if is_numpy(x) else len(x)
+    return (slice(start, start + step) for start in range(0, len(x), step))
 
 
 def _invert(spectrum: Spectrum) -> None:
     """Inverse Fourier transform in place."""
-    if any(cv2.getOptimalDFTSize(n) != n for n in spectrum.shape):
-        spectrum[:] = np.fft.ifft2(spectrum)  # OpenCV is slow where a side has a large factor
-    else:
+    # OpenCV is slow where a side has a large factor.
+    if is_numpy(spectrum) and all(cv2.getOptimalDFTSize(n) == n for n in spectrum.shape):
         pairs = spectrum.view(np.float64).reshape(*spectrum.shape, 2)
         cv2.dft(pairs, dst=pairs, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE)
+    else:
+        spectrum[:] = np.fft.ifft2(spectrum)
 
 
 def _median_square(x: Array) -> float:
     """Median of the squares of an array without negative numbers."""
-    half = x.size // 2
+    size = math.prod(x.shape)
+    half = size // 2
     parted = np.partition(x, half, axis=None)
-    below = parted[half] if x.size % 2 else parted[:half].max()
+    below = parted[half] if size % 2 else parted[:half].max()
     return float((below**2 + parted[half] ** 2) / 2)
 
 
 @lru_cache(maxsize=2)
-def _filter_bank(rows: int, columns: int) -> _FilterBank:
+def _filter_bank(rows: int, columns: int, device: str | None) -> _FilterBank:
     y, x = np.meshgrid(_frequencies(rows), _frequencies(columns), indexing="ij")
     radius, theta = np.hypot(x, y), np.arctan2(-y, x)
     radius[0, 0] = 1  # avoids log 0; the filters are zero there
@@ -191,8 +199,8 @@ def _filter_bank(rows: int, columns: int) -> _FilterBank:
     # The energies of the impulse responses' real parts, by Parseval from their even spectra.
     even = [_even_part(sum(radial) * spread) for spread in angular]
     return _FilterBank(
-        np.stack(radial),
-        np.stack(angular),
+        place(np.stack(radial), device),
+        place(np.stack(angular), device),
         np.array([2 * np.sum(part**2) for part in even]),
         np.array([np.sum((radial[0] * spread) ** 2) for spread in angular]),
     )

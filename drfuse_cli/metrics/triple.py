@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.metrics.common import Array, Grey, Undefined
+from drfuse_cli.metrics.common import Array, Grey, Undefined, place
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,8 @@ class Picture(_Keeper):
 
     pixels: Grey
     name: str = "image"
+    device: str | None = None
+    """The torch device that metrics are computed on; ``None`` is the processor, by numpy."""
 
     def __post_init__(self) -> None:
         pixels = self.pixels
@@ -39,9 +41,14 @@ class Picture(_Keeper):
             )
 
     @cached_property
+    def placed(self) -> Grey:
+        """The pixels there where metrics are computed."""
+        return place(self.pixels, self.device)
+
+    @cached_property
     def real(self) -> Array:
-        """The grey levels as float64, 0..255."""
-        return self.pixels.astype(np.float64)
+        """The grey levels as float64, 0..255, there where metrics are computed."""
+        return self.placed.astype(np.float64)
 
     @cached_property
     def levels(self) -> tuple[int, int]:
@@ -65,9 +72,9 @@ class Sources(_Keeper):
     b: Picture
 
     @classmethod
-    def of(cls, a: Grey, b: Grey) -> Sources:
-        """The sources with these pixels, both H x W uint8."""
-        return cls(Picture(a, "first source"), Picture(b, "second source"))
+    def of(cls, a: Grey, b: Grey, device: str | None = None) -> Sources:
+        """The sources with these pixels, both H x W uint8, to be measured on a `Picture.device`."""
+        return cls(Picture(a, "first source", device), Picture(b, "second source", device))
 
     def __post_init__(self) -> None:
         if self.a.pixels.shape != self.b.pixels.shape:
@@ -87,6 +94,11 @@ class Triple(_Keeper):
 
     sources: Sources
     f: Picture
+
+    @classmethod
+    def of(cls, sources: Sources, f: Grey) -> Triple:
+        """With a fused image of these pixels, H x W uint8, measured where its sources are."""
+        return cls(sources, Picture(f, "fused image", sources.a.device))
 
     def __post_init__(self) -> None:
         if self.f.pixels.shape != self.a.pixels.shape:
@@ -140,7 +152,8 @@ def require_stretchable(*pictures: Picture) -> None:
 
 def stretch(picture: Picture) -> Array:
     """Grey levels stretched to 0..255 and rounded half up; a black picture as it is."""
-    return stretched_levels(picture)[picture.pixels - picture.levels[0]]
+    levels = stretched_levels(picture)[picture.pixels - picture.levels[0]]
+    return place(levels, picture.device)
 
 
 def stretched_levels(picture: Picture) -> Array:

@@ -64,8 +64,8 @@ def _fidelity(t: Triple) -> Fidelity:
         channels = [_channel(Local(x, window), fused) for x in (a, b)]
         for i, channel in enumerate(channels):
             through, whole = channel.information(_VIF_NOISE)
-            arriving[i] += through.sum()
-            held[i] += whole.sum()
+            arriving[i] += float(through.sum())
+            held[i] += float(whole.sum())
         if weight:
             fusion += weight * _fusion_ratio(*channels)
     return Fidelity((arriving[0], arriving[1]), (held[0], held[1]), fusion)

@@ -95,6 +95,7 @@ def run_settings(plan: Plan, weights: LoadedWeights | None, options: FuseOptions
         "version": __version__,
         "operators": [operator_document(d) for d in plan.setting.degradations],
         "seed": plan.setting.seed,
+        "metrics_device": plan.setting.metrics_device or "cpu",
     }
     if weights is not None:
         settings |= method_document(options, weights, options.device, options.precision)
