@@ -34,15 +34,16 @@ SURFACE = {
     "--ray-address --fail-fast --dry-run "
     "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
     "--sequence --codec",
-    "degrade": f"clean --output -o --task --profile {DEGRADATION} --seed --clean-out "
+    "degrade": f"clean --output -o --task --profile {DEGRADATION} --kind --seed --clean-out "
     "--allow-unpaired --overwrite --json",
-    "eval": "dataset --output -o --task --profile --fused --against --metrics --gate "
-    f"{DEGRADATION} --weights --steps --no-correction --correction --device --precision --tile "
-    "--seed --workers --limit --allow-unpaired --overwrite --resume --json",
+    "eval": "dataset --output -o --task --profile --fused --against --metrics "
+    "--metrics-device --gate "
+    f"{DEGRADATION} --method --weights --steps --no-correction --correction --device --precision "
+    "--tile --seed --workers --limit --allow-unpaired --overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
-    "train": "data --output -o --task --steps --minutes --batch-size --crop --lr --seed --device "
-    "--precision --width --init --resume --val --val-every --checkpoint-every --run-dir "
-    "--correction --threads --overwrite",
+    "train": "data --output -o --task --method --steps --minutes --batch-size --crop --lr --seed "
+    "--device --precision --width --init --resume --val --val-every --checkpoint-every --run-dir "
+    "--correction --stage --size --regularisation --threads --overwrite",
     "inspect": "images --json",
     "calibrate": "root --name --output -o --task --roles --register --crop --agc --fit --limit "
     "--workers --allow-unpaired --overwrite --json",

@@ -184,3 +184,41 @@ def test_tiles_are_near_the_whole(weights: Path) -> None:
     difference = np.abs(fused(0).astype(int) - fused(64))
     assert difference.max() > 0  # whole-image statistics: near, never equal
     assert difference.mean() < 12
+
+
+def hazy_pair(folder: Path) -> tuple[Path, Path]:
+    """An infrared of few levels, a visible behind a veil."""
+    files = folder / "ir" / "a.png", folder / "vis" / "a.png"
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:160, :200]
+    scene = 0.5 + 0.5 * np.sin(x / 23) * np.cos(y / 31)
+    grain = rng.normal(0, 0.004, (160, 200, 3))
+    veiled = 0.35 * scene[..., None] + 0.5 + grain
+    write_image(files[0], Image(np.rint(90 + 70 * scene).astype(np.uint8)))
+    write_image(files[1], Image(np.rint(255 * veiled.clip(0, 1)).astype(np.uint8)))
+    return files
+
+
+def test_auto_says_what_it_saw(drfuse: Cli, weights: Path, tmp_path: Path) -> None:
+    files = hazy_pair(tmp_path / "in")
+    call = ["--method", "auto", "--weights", str(weights), "--json"]
+    done = drfuse("fuse", *map(str, files), "-o", str(tmp_path / "out.png"), *call)
+    document = json.loads(done.out)
+    assert document["method"] == "recofuse"
+    assert any("source 1" in reason for reason in document["method_reasons"])
+    batch = drfuse("batch", str(tmp_path / "in"), "-o", str(tmp_path / "all"), *call)
+    assert json.loads((tmp_path / "all" / "manifest.jsonl").read_text())["method"] == "recofuse"
+    assert ": recofuse" in batch.err
+
+
+def test_auto_leaves_a_stated_degradation_to_drfusion(
+    drfuse: Cli, small_weights: Path, tmp_path: Path
+) -> None:
+    files = hazy_pair(tmp_path / "in")
+    done = drfuse(
+        "fuse", *map(str, files), "-o", str(tmp_path / "out.png"), "--method", "auto", "--json",
+        "--degrade", "noise", "--weights", str(small_weights),
+    )  # fmt: skip
+    document = json.loads(done.out)
+    assert document["method"] == "drfusion"
+    assert "--degrade noise" in document["method_reasons"][0]

@@ -17,10 +17,10 @@ import typer
 from drfuse_cli.cli import console, options
 from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.loading import load_engine
-from drfuse_cli.cli.method import heard
+from drfuse_cli.cli.method import decide, heard
 from drfuse_cli.cli.outputs import check_outputs, free_space
 from drfuse_cli.cli.video import VideoRequest, fuse_video, refuse_flags
-from drfuse_cli.config import Agc, Fit, FuseOptions, Pair, Register
+from drfuse_cli.config import Agc, Fit, FuseOptions, Method, Pair, Register
 from drfuse_cli.degradations import Mode, describe, parse_overrides
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.pairs import is_video
@@ -198,7 +198,7 @@ def batch(
     motion: rigs.MotionOption = None,
     agc: options.AgcOption = "auto",
     fit: options.FitOption = "none",
-    method: options.MethodOption = "drfusion",
+    method: options.AnyMethodOption = "drfusion",
     weights: options.WeightsOption = None,
     steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
@@ -229,7 +229,20 @@ def batch(
     Examples: drfuse batch pairs/ -o fused/ --degrade composite
     and: drfuse batch ir.mp4 vis.mp4 -o fused.mp4
     """
+    from drfuse_cli.batch.plan import Shard, gather_pairs, make_plan
+    from drfuse_cli.sources import Assumptions
+
     started = time.perf_counter()
+    options.check_agc(agc, task)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    said = rigs.choose(ctx, flags, register, crop, motion)
+    sources = _videos(root, second)
+    if method == "auto":
+        refuse_flags({"--method auto": sources is not None})
+        folders = _outputs(output, save_sources, explain, steps=1)
+        all_pairs = gather_pairs(root, pairs, task, allow_unpaired, folders, said.roles)
+        told = Assumptions(task, degrade, said.overrides, agc=agc, fit=fit, rig=said.rig)
+        method = _look(told, all_pairs)
     chosen = options.fuse_options(
         task=task,
         method=method,
@@ -243,14 +256,10 @@ def batch(
         seed=seed,
         keep_states=explain is not None,
     )
-    options.check_agc(agc, task)
-    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
-    said = rigs.choose(ctx, flags, register, crop, motion)
-    told = heard(method, degrade, said.overrides, chosen.correction)
-    said = replace(said, overrides=told.overrides)
-    for warning in told.warnings:
+    listened = heard(method, degrade, said.overrides, chosen.correction)
+    said = replace(said, overrides=listened.overrides)
+    for warning in listened.warnings:
         console.warn(warning)
-    sources = _videos(root, second)
     if sources is not None or sequence:
         said = replace(said, register=_of_frames(said.register))
     said.tell()
@@ -268,7 +277,6 @@ def batch(
             }
         )
         from drfuse_cli.evaluation.pool import processors
-        from drfuse_cli.sources import Assumptions
 
         fuse_video(
             VideoRequest(
@@ -276,7 +284,7 @@ def batch(
                 output,
                 None if save_sources is None else Path(save_sources),
                 chosen,
-                Assumptions(task, told.mode, said.overrides, rig=said.rig),
+                Assumptions(task, listened.mode, said.overrides, rig=said.rig),
                 codec,
                 allow_unpaired,
                 _batch_size(batch_size),
@@ -290,14 +298,12 @@ def batch(
         return
     if codec != "auto":
         raise DrfuseError(f"--codec {codec} is for videos", hint="Folders hold PNG.")
-    from drfuse_cli.batch.plan import Shard, gather_pairs, make_plan
-
     part = Shard.of(shard) if shard is not None else None
     outputs = _outputs(output, save_sources, explain, chosen.steps)
     found = gather_pairs(root, pairs, task, allow_unpaired, outputs, said.roles)
     request = _Request(
         chosen,
-        told.mode,
+        listened.mode,
         said,
         agc,
         fit,
@@ -356,6 +362,14 @@ def _videos(first: Path | None, second: Path | None) -> tuple[Path, Path] | None
             path=first,
         )
     return None
+
+
+def _look(told: Assumptions, pairs: list[Pair]) -> Method:
+    """The method that some of all pairs call for, those of other shards included."""
+    with console.working("looking at the pairs"):
+        choice = decide(told, [(pair.source1, pair.source2) for pair in pairs])
+    console.note(choice.describe())
+    return choice.method
 
 
 # ---- flags and checks -------------------------------------------------------------------------

@@ -12,15 +12,16 @@ from drfuse_cli.cli import console, options
 from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.clock import Clock
 from drfuse_cli.cli.loading import load_engine
-from drfuse_cli.cli.method import heard
+from drfuse_cli.cli.method import AskedMethod, decide, heard
 from drfuse_cli.cli.outputs import check_outputs, fused_path, inside, write_json
-from drfuse_cli.config import Agc, Fit, FuseOptions
+from drfuse_cli.config import Agc, Fit, FuseOptions, Task
 from drfuse_cli.degradations import Mode, describe, parse_overrides
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.options import MedicalOptions
 from drfuse_cli.pairs import is_video
 
 if TYPE_CHECKING:
+    from drfuse_cli.choice import Choice
     from drfuse_cli.engine import FuseResult
     from drfuse_cli.sources import Sources
     from drfuse_cli.sources.intake import Intake
@@ -56,7 +57,7 @@ def fuse(
     motion: rigs.MotionOption = None,
     agc: options.AgcOption = "auto",
     fit: options.FitOption = "none",
-    method: options.MethodOption = "drfusion",
+    method: options.AnyMethodOption = "drfusion",
     weights: options.WeightsOption = None,
     steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
@@ -81,9 +82,18 @@ def fuse(
     Example: drfuse fuse ir.png vis.png -o out.png --degrade composite
     """
     _refuse_videos(source1, source2)
+    options.check_agc(agc, task)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    said = rigs.choose(ctx, flags, register, crop, motion)
+    from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
+
+    sources = source1, source2
+    medical = MedicalOptions.of(window, slices, axis, colormap, ignore_geometry)
+    volumes = is_medical(sources, output, task, medical)
+    choice = _choose(method, sources, task, degrade, said, agc, fit, volumes=volumes)
     chosen = options.fuse_options(
         task=task,
-        method=method,
+        method=choice.method,
         weights=weights,
         steps=steps,
         no_correction=no_correction,
@@ -94,16 +104,9 @@ def fuse(
         seed=seed,
         keep_states=explain is not None,
     )
-    options.check_agc(agc, task)
-    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
-    said = rigs.choose(ctx, flags, register, crop, motion)
-    told = heard(method, degrade, said.overrides, chosen.correction)
+    told = heard(choice.method, degrade, said.overrides, chosen.correction)
     said = replace(said, overrides=told.overrides)
-    from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
-
-    sources = source1, source2
-    medical = MedicalOptions.of(window, slices, axis, colormap, ignore_geometry)
-    if is_medical(sources, output, task, medical):
+    if volumes:
         _refuse_to_fit(fit)
         said.refuse_for_volumes()
         fuse_medical(
@@ -124,7 +127,9 @@ def fuse(
         return
     outputs = _Outputs.of(output, save_sources, explain, chosen.steps, not no_sidecar)
     quiet = as_json and outputs.fused is None
-    request = _Request(sources, outputs, told.mode, said, agc, fit, chosen, quiet, told.warnings)
+    request = _Request(
+        sources, outputs, told.mode, said, agc, fit, chosen, quiet, choice.reasons, told.warnings
+    )
     inputs = [Path(file) for file in (source1, source2, *filter(None, said.overrides.psf))]
     check_outputs(outputs.files, inputs, overwrite=overwrite)
     document = _run(request)
@@ -132,6 +137,30 @@ def fuse(
         console.document(document, on_stderr=quiet)
     elif outputs.fused is not None:
         console.result(str(outputs.fused))
+
+
+def _choose(
+    asked: AskedMethod,
+    sources: tuple[str, str],
+    task: Task,
+    mode: Mode,
+    said: rigs.Chosen,
+    agc: Agc,
+    fit: Fit,
+    *,
+    volumes: bool,
+) -> Choice:
+    from drfuse_cli.choice import Choice
+
+    if asked != "auto":
+        return Choice(asked, ())
+    if volumes:
+        return Choice("drfusion", ("ReCoFuse is not for DICOM and NIfTI",))
+    from drfuse_cli.sources import Assumptions
+
+    told = Assumptions(task, mode, said.overrides, agc=agc, fit=fit, rig=said.rig)
+    with console.working("looking at the sources"):
+        return decide(told, [sources])
 
 
 def _refuse_videos(*sources: str) -> None:
@@ -193,6 +222,7 @@ class _Request:
     fit: Fit
     options: FuseOptions
     quiet: bool
+    reasons: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -203,6 +233,8 @@ def _run(request: _Request) -> dict[str, Any]:
         sources = _read(request)
     if not request.quiet:
         request.said.tell()
+        if request.reasons:
+            console.note(f"{', '.join(request.reasons)}: {request.options.method}")
         for line in sources.intake.describe():
             console.note(line)
         for number, image in enumerate(sources.images, 1):
@@ -238,6 +270,7 @@ def _run(request: _Request) -> dict[str, Any]:
             sources.registration,
             sources.intake,
             request.said.rig,
+            request.reasons,
         )
     )
     if request.outputs.sidecar is not None:

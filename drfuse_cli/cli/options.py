@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from drfuse_cli.cli.method import STEPS
+from drfuse_cli.cli.method import STEPS, AskedMethod
 from drfuse_cli.config import Agc, Correction, Fit, FuseOptions, Method, Register, Task
 from drfuse_cli.degradations import Mode
 from drfuse_cli.errors import DrfuseError
@@ -117,13 +117,17 @@ FitOption = Annotated[
 
 # ---- method ---------------------------------------------------------------------------------
 
+_METHODS = (
+    "drfusion: noise, blur and low resolution; recofuse: low light, haze, stripes and low "
+    "contrast of infrared and visible pairs"
+)
 MethodOption = Annotated[
-    Method,
+    Method, typer.Option("--method", help=f"{_METHODS}.", rich_help_panel=_METHOD)
+]
+AnyMethodOption = Annotated[
+    AskedMethod,
     typer.Option(
-        "--method",
-        help="drfusion: noise, blur and low resolution; recofuse: low light, haze, stripes and "
-        "low contrast of infrared and visible pairs.",
-        rich_help_panel=_METHOD,
+        "--method", help=f"{_METHODS}; auto: by what the files show.", rich_help_panel=_METHOD
     ),
 ]
 WeightsOption = Annotated[

@@ -40,6 +40,8 @@ class Run:
     registration: Registration | None = None
     intake: Intake | None = None
     rig: Rig = field(default_factory=Rig)
+    reasons: tuple[str, ...] = ()
+    """What spoke for the method, where it was not asked for."""
 
 
 def fuse_document(run: Run) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def fuse_document(run: Run) -> dict[str, Any]:
         "version": __version__,
         "task": options.task,
         "method": options.method,
+        "method_reasons": list(run.reasons),
         "inputs": [_input(run, index) for index in (0, 1)],
         "output": _image(run.output, result.fused),
         "operators": [operator_document(degradation) for degradation in run.degradations],

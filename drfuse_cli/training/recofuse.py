@@ -54,6 +54,11 @@ def _ycbcr(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return y, 0.564 * (b - y), 0.713 * (r - y)
 
 
+def _colour(image: Tensor) -> Tensor:
+    """How each channel departs from their mean."""
+    return image - image.mean(1, keepdim=True)
+
+
 def _start(options: TrainOptions) -> RecoFuse:
     if options.init is None:
         return RecoFuse(PUBLISHED if options.size == "published" else RecoFuseArchitecture())
@@ -154,7 +159,8 @@ class RecoFuseLearner(Learner):
     def _recombination(self, quad: Quad, rng: np.random.Generator) -> Tensor:
         """Each image from its own latent and the features of one of the four, L1.
 
-        Over the steps all sixteen combinations come equally often.
+        Over the steps all sixteen combinations come equally often. Colour counts once more:
+        half of the images are grey and most others nearly so.
         """
         images = torch.cat(list(quad))
         latent, features = self.model.autoencoder.encode(images)
@@ -162,7 +168,7 @@ class RecoFuseLearner(Learner):
         lender = np.stack([rng.permutation(4) for _ in range(count)], axis=1)
         index = torch.from_numpy((lender * count + np.arange(count)).ravel()).to(self.device)
         made = self.model.autoencoder.decode(latent, [f[index] for f in features])
-        return F.l1_loss(made, images)
+        return F.l1_loss(made, images) + F.l1_loss(_colour(made), _colour(images))
 
     @torch.no_grad()
     def _see(self, quad: Quad) -> tuple[tuple[Latents, Latents], tuple[Features, Features]]:
