@@ -76,6 +76,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument(
+        "--only", nargs="+", choices=CORRECTIONS, default=list(CORRECTIONS), help="corrections"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--weights", help="weights for the table of steps")
     parser.add_argument("--out", type=Path, required=True)
@@ -87,8 +90,8 @@ def main() -> None:
         return score(options, correction, "--weights", str(weights), "--correction", correction)
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = pool.map(corrected, CORRECTIONS)
-        rows = dict(zip(CORRECTIONS.values(), results, strict=True))
+        results = pool.map(corrected, options.only)
+        rows = dict(zip((CORRECTIONS[name] for name in options.only), results, strict=True))
     print(table(rows), "\n")
     own = ["--weights", options.weights] if options.weights else []
     by_steps = {
