@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
 from drfuse_cli.config import Agc, Degradation, Fit, Register, Task
-from drfuse_cli.degradations import Mode, Overrides, assume
+from drfuse_cli.degradations import Mode, Overrides, assume, believed
 from drfuse_cli.imageio import Image, StrPath, read_image
 from drfuse_cli.registration import Registration, move, register
 from drfuse_cli.rig import Rig
 from drfuse_cli.sources.intake import Intake, take
 from drfuse_cli.sources.levels import Both
+
+_OVERSTATED = 1.15
+"""A stated sigma over the estimated one, from which on the statement is doubted."""
+_HOLDS_BACK = 2.0
+"""Noise in grey levels from which on too large a sigma costs little."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Assumptions:
     levels: Both | None = None
     """The levels of both sources of every pair, where those are one for a sequence."""
     rig: Rig = field(default_factory=Rig)
+    doubt_blur: bool = False
+    """Compare a blur that is stated with what the file shows, which takes an estimate of each."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,8 @@ def read_sources(paths: tuple[StrPath, StrPath], told: Assumptions) -> Sources:
     overrides = at_levels(told.overrides, [files])
     degradations = told.settled or intake.as_taken(assume(told.task, told.mode, overrides, images))
     images, degradations, found = aligned(images, degradations, told)
+    if told.doubt_blur:
+        doubts += tuple(overstated(images, degradations))
     warnings = (*doubts, *intake.warnings, *(found.warnings if found else ()))
     return Sources(images, degradations, warnings, found, intake)
 
@@ -94,6 +103,30 @@ def at_levels(overrides: Overrides, frames: Iterable[tuple[Image, Image]]) -> Ov
         return overrides
     first, second = zip(*((_middle(one), _middle(two)) for one, two in frames), strict=True)
     return overrides.at_levels((median(first), median(second)))
+
+
+def overstated(
+    images: tuple[Image, Image], degradations: tuple[Degradation, Degradation]
+) -> Iterator[str]:
+    """What is said of a Gaussian blur larger than the file shows, where no noise holds it back.
+
+    Undoing a blur that was not there does more harm than leaving one in (docs/quality.md).
+    """
+    for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
+        if said.origin.get("blur_sigma") not in ("flag", "profile") or said.psf is not None:
+            continue
+        if said.blur_sigma == 0 or said.noise_std >= _HOLDS_BACK:
+            continue
+        from drfuse_cli.operators.estimate import estimate
+
+        seen = believed(estimate(image), said.sr_scale)
+        sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
+        if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
+            yield (
+                f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, the file looks "
+                f"like {seen.blur_sigma:.1f}; too large a sigma rings: state less, or "
+                f"--noise-std 2 besides"
+            )
 
 
 def _middle(image: Image) -> float:
