@@ -41,14 +41,23 @@ def tint(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_quad(
-    pairs: list[CleanPair], count: int, size: int, rng: np.random.Generator, device: torch.device
+    pairs: list[CleanPair],
+    count: int,
+    size: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    *,
+    colourise: bool = True,
 ) -> Quad:
-    """Random crops of ``size`` pixels with degradations drawn for each source on its own."""
-    infrared, visible = draw_crops(pairs, count, size, rng, colourise=True)
+    """Random crops of ``size`` pixels with degradations drawn for each source on its own.
+
+    ``colourise`` paints grey visible crops and lays patches of colour over some.
+    """
+    infrared, visible = draw_crops(pairs, count, size, rng, colourise=colourise)
     visible = np.stack(
         [
             tint(image.transpose(1, 2, 0), rng).transpose(2, 0, 1)
-            if rng.random() < _TINTED
+            if colourise and rng.random() < _TINTED
             else image
             for image in visible
         ]

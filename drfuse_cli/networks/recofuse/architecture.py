@@ -33,10 +33,10 @@ class AutoencoderSizes:
 class BranchSizes:
     """A conditional NAFNet: blocks at each level on the way down, below, and on the way up."""
 
-    width: int = 64
-    encoder: tuple[int, ...] = (2, 2)
-    middle: int = 4
-    decoder: tuple[int, ...] = (2, 2)
+    width: int = 48
+    encoder: tuple[int, ...] = (1, 1)
+    middle: int = 3
+    decoder: tuple[int, ...] = (1, 1)
 
 
 @dataclass(frozen=True)
