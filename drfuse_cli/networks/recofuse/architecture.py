@@ -10,8 +10,8 @@ from typing import Any, Literal
 class AutoencoderSizes:
     """``base`` channels times ``multipliers``, one level an entry, each half the one above.
 
-    ``unshuffle`` 2 starts at half the resolution with four pixels a channel group, which costs
-    a processor about a fifth; 1 is the published network.
+    ``unshuffle`` 2 starts at half the resolution, four pixels as channels, so that no
+    convolution runs at full size; 1 is the published network.
     """
 
     base: int = 16
