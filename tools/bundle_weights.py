@@ -3,7 +3,8 @@
     python tools/bundle_weights.py RUN.safetensors --name ivif-small --data "..." \
         --licence "..." --command "drfuse train ..." --scores scores.json
 
-``--scores`` is the document that ``bench/quality/run.py --json`` writes for these weights.
+``--scores`` is the document that ``bench/quality/run.py --json`` writes for these weights, or for
+ReCoFuse the ``scores.json`` of ``bench/recofuse/run.py``.
 ``--blend EARLIER.safetensors SHARE`` averages them with an earlier stage of the same run.
 """
 
@@ -26,8 +27,13 @@ COLUMNS = ("Q_MI", "Q_NCIE", "Q_G", "Q_P", "Q_CB", "Q_W", "restored1", "restored
 
 
 def validation(scores: Path) -> dict[str, Any]:
-    """Mean scores by preset, from the quality bench's document; what is undefined is left out."""
-    presets = json.loads(scores.read_text())["presets"]
+    """Mean scores by preset, from a bench's document; what is undefined is left out."""
+    document = json.loads(scores.read_text())
+    if "presets" not in document:
+        means = {name: round(value, 4) for name, value in document["recofuse"].items()}
+        means.pop("seconds")
+        return {"impaired": means}
+    presets = document["presets"]
     found = {}
     for name, result in presets.items():
         means = {column: result["mean"].get(column) for column in COLUMNS}
@@ -37,8 +43,8 @@ def validation(scores: Path) -> dict[str, Any]:
 
 def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     """The manifest's line for a weight file that lies in weights/ already."""
-    loaded = load_weights(str(file), options.task)
     metadata = describe(str(file))
+    loaded = load_weights(str(file), options.task, metadata["method"])
     return {
         "name": options.name,
         "file": file.name,

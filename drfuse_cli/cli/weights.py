@@ -39,6 +39,7 @@ def list_(as_json: JsonOption = False) -> None:
         rows = [
             (
                 f"{w['name']}{' (default)' if w['default'] else ''}",
+                w["method"],
                 w["task"],
                 w["licence"],
                 f"{w['parameters'] / 1e6:.2f} M",
@@ -46,8 +47,8 @@ def list_(as_json: JsonOption = False) -> None:
             )
             for w in found
         ]
-        columns = ("name", "task", "licence", "parameters", "size")
-        console.table("Bundled weights", columns, rows, words=3)
+        columns = ("name", "method", "task", "licence", "parameters", "size")
+        console.table("Bundled weights", columns, rows, words=4)
     else:
         console.note("No weights are bundled. `drfuse train` makes some.")
 
