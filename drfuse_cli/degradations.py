@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -30,6 +30,10 @@ _MAX_NOISE, _MAX_SIGMA = 255.0, 50.0
 MAX_SCALE = 32
 _TOLERANCE = 0.02
 _WITHIN_ROUNDING = 0.5
+_OVERSTATED = 1.15
+"""A stated sigma over the estimated one, from which on the statement is doubted."""
+_HOLDS_BACK = 2.0
+"""Noise in grey levels from which on too large a sigma costs little."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +279,28 @@ def believed(found: SourceEstimate, scale: int = 1) -> Degradation:
         },
         seen=seen,
     )
+
+
+def overstated(images: Both[Image], degradations: Both[Degradation]) -> Iterator[str]:
+    """What is said of a Gaussian blur larger than the file shows, where no noise holds it back.
+
+    Undoing a blur that was not there does more harm than leaving one in (docs/quality.md).
+    """
+    for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
+        if said.origin.get("blur_sigma") not in ("flag", "profile") or said.psf is not None:
+            continue
+        if said.blur_sigma == 0 or said.noise_std >= _HOLDS_BACK:
+            continue
+        from drfuse_cli.operators.estimate import estimate
+
+        seen = believed(estimate(image), said.sr_scale)
+        sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
+        if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
+            yield (
+                f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, the file looks "
+                f"like {seen.blur_sigma:.1f}; too large a sigma rings: state less, or "
+                f"--noise-std 2 besides"
+            )
 
 
 def _pooled(base: Degradation, mode: Mode, scale: int) -> Degradation:

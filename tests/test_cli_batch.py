@@ -157,7 +157,7 @@ def test_shards(drfuse: Cli, batch: list[str]) -> None:
         (("--batch-size", "0"), "--batch-size is '0'"),
         (("--batch-size", "many"), "--batch-size is 'many'"),
         (("--workers", "0"), "--workers"),
-        (("--method", "recofuse"), "not available yet"),
+        (("--method", "refuse"), "--method"),
         (("--psf", "missing.npy"), "missing.npy"),
         (("--noise-std", "x"), "--noise-std"),
         (("--pairs", "missing.csv"), "missing.csv: no such file"),
@@ -219,9 +219,9 @@ def test_a_folder_that_cannot_be_written(
 def test_a_disk_that_is_full(
     drfuse: Cli, batch: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drfuse_cli.cli.batch.free_space", lambda folder: 0)
+    monkeypatch.setattr("drfuse_cli.cli.batch_folder.free_space", lambda folder: 0)
     assert "the disk is full" in drfuse(*batch, code=4).err
-    monkeypatch.setattr("drfuse_cli.cli.batch.free_space", lambda folder: 10)
+    monkeypatch.setattr("drfuse_cli.cli.batch_folder.free_space", lambda folder: 10)
     assert "0 MiB are free" in drfuse(*batch).err
 
 

@@ -60,6 +60,7 @@ def test_the_fused_image_and_the_sidecar(drfuse: Cli, folder: Path) -> None:
         "version": __version__,
         "task": "ivif",
         "method": "drfusion",
+        "method_reasons": [],
         "inputs": [
             {"path": "ir.png", "sha256": read_image("ir.png").sha256, "width": 24, "height": 16,
              "bit_depth": 8, "colour": False},
@@ -298,7 +299,7 @@ def test_a_read_only_folder(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--method", "recofuse"), "not available yet"),
+        (("--method", "refuse"), "--method"),
         (("--degrade", "strong"), "--degrade"),
         (("--task", "x"), "--task"),
         (("--noise-std", "a"), "--noise-std"),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from drfuse_cli.config import Degradation
+from drfuse_cli.degradations import overstated
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.estimate import Estimate, SourceEstimate
 from drfuse_cli.operators.simulate import degrade_image, generator
 from drfuse_cli.scenes import render
-from drfuse_cli.sources.read import overstated
 
 FLAT = Image(np.zeros((8, 8), np.uint8))
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
 import numpy as np
 
 from drfuse_cli.config import Agc, Degradation, Fit, Register, Task
-from drfuse_cli.degradations import Mode, Overrides, assume, believed
+from drfuse_cli.degradations import Mode, Overrides, assume, overstated
 from drfuse_cli.imageio import Image, StrPath, read_image
 from drfuse_cli.registration import Registration, move, register
 from drfuse_cli.rig import Rig
 from drfuse_cli.sources.intake import Intake, take
 from drfuse_cli.sources.levels import Both
-
-_OVERSTATED = 1.15
-"""A stated sigma over the estimated one, from which on the statement is doubted."""
-_HOLDS_BACK = 2.0
-"""Noise in grey levels from which on too large a sigma costs little."""
 
 
 @dataclass(frozen=True)
@@ -103,30 +98,6 @@ def at_levels(overrides: Overrides, frames: Iterable[tuple[Image, Image]]) -> Ov
         return overrides
     first, second = zip(*((_middle(one), _middle(two)) for one, two in frames), strict=True)
     return overrides.at_levels((median(first), median(second)))
-
-
-def overstated(
-    images: tuple[Image, Image], degradations: tuple[Degradation, Degradation]
-) -> Iterator[str]:
-    """What is said of a Gaussian blur larger than the file shows, where no noise holds it back.
-
-    Undoing a blur that was not there does more harm than leaving one in (docs/quality.md).
-    """
-    for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
-        if said.origin.get("blur_sigma") not in ("flag", "profile") or said.psf is not None:
-            continue
-        if said.blur_sigma == 0 or said.noise_std >= _HOLDS_BACK:
-            continue
-        from drfuse_cli.operators.estimate import estimate
-
-        seen = believed(estimate(image), said.sr_scale)
-        sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
-        if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
-            yield (
-                f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, the file looks "
-                f"like {seen.blur_sigma:.1f}; too large a sigma rings: state less, or "
-                f"--noise-std 2 besides"
-            )
 
 
 def _middle(image: Image) -> float:
