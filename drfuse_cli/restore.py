@@ -20,15 +20,15 @@ def lift_image(image: Image, degradation: Degradation, shape: tuple[int, int]) -
     """
     operator = build_operator(degradation, shape)
 
-    def enlarge(planes: np.ndarray, noise_std: float) -> np.ndarray:
+    def enlarge(planes: np.ndarray, gain: float) -> np.ndarray:
         y = torch.from_numpy(np.ascontiguousarray(planes))[:, None]
-        variance = noise_variance(torch.tensor([noise_std]), torch.tensor([False]))
+        noise_std = torch.tensor([degradation.noise_std * gain])
+        variance = noise_variance(noise_std, torch.tensor([False]), gain)
         lifted: np.ndarray = lift(operator, y, variance)[:, 0].numpy()
         return lifted
 
     luma, chroma = split(image)
-    noise = degradation.noise_std
     if chroma is None:
-        return join(enlarge(luma[None], noise)[0], None, image.bits)
-    restored = enlarge(chroma, noise * CHROMA_NOISE_GAIN)
-    return join(enlarge(luma[None], noise * LUMA_NOISE_GAIN)[0], restored, image.bits)
+        return join(enlarge(luma[None], 1.0)[0], None, image.bits)
+    restored = enlarge(chroma, CHROMA_NOISE_GAIN)
+    return join(enlarge(luma[None], LUMA_NOISE_GAIN)[0], restored, image.bits)

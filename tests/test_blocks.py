@@ -11,6 +11,7 @@ from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine import Engine, FuseResult, Prepared, prepare
 from drfuse_cli.engine import engine as module
 from drfuse_cli.engine.blocks import cut
+from drfuse_cli.engine.drfusion import DRFusionRunner
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.simulate import degrade_image
 from drfuse_cli.scenes import render
@@ -74,8 +75,10 @@ def test_blocks_make_the_same_picture(
     monkeypatch.setattr(module, "_BLOCK_LIMIT", 50_000)
     monkeypatch.setattr(module, "_BLOCK", 224)
     seen: list[int] = []
-    run = Engine._run
-    monkeypatch.setattr(Engine, "_run", lambda *a: seen.append(a[1][0].pixels) or run(*a))
+    run = DRFusionRunner.__call__
+    monkeypatch.setattr(
+        DRFusionRunner, "__call__", lambda *a: seen.append(a[1][0].pixels) or run(*a)
+    )
     parts = fuse()
     assert len(seen) == 4
     assert max(seen) < SIZE[0] * SIZE[1]

@@ -16,12 +16,23 @@ from drfuse_cli.networks.fusion_net import (
     STATE,
     Architecture,
     FusionNet,
+    _shuffle,
+    _unshuffle,
     pad_to_multiple,
 )
 from drfuse_cli.networks.precision import MixedNetwork, choose_precision
 from drfuse_cli.networks.tiled import TiledNetwork
 
 SMALL = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=16)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pixels_are_shuffled_as_torch_shuffles_them(layout: torch.memory_format) -> None:
+    one, other = (torch.rand(2, 3, 4, 6).contiguous(memory_format=layout) for _ in range(2))
+    apart = torch.nn.functional.pixel_unshuffle(torch.cat((one, other), 1), 2)
+    assert torch.equal(_unshuffle(one, other), 4 * apart)
+    deep = torch.rand(2, 8, 3, 5).contiguous(memory_format=layout)
+    assert torch.equal(_shuffle(deep), torch.nn.functional.pixel_shuffle(deep, 2))
 
 
 def randomised(arch: Architecture, seed: int = 0) -> FusionNet:

@@ -16,6 +16,7 @@ import pytest
 import scipy.fft
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from drfuse_cli.config import Degradation
 from drfuse_cli.operators import cosine
@@ -213,6 +214,11 @@ def agrees_with_the_dense_matrix(case: Case) -> None:
     close(matrix_of(operator.A, batch, operator.shape), case.dense, 1e-10)
 
 
+def pools_what_its_blur_gives(case: Case) -> None:
+    blurred = case.operator.blur.A(case.images())
+    close(case.operator.A(case.images()), avg_pool2d(blurred, case.operator.scale), case.slack)
+
+
 def keeps_range_and_constants(case: Case) -> None:
     y = case.operator.A(case.images())
     assert y.shape[-2:] == case.operator.out_shape
@@ -328,6 +334,7 @@ def residual_never_grows(case: Case) -> None:
 PROPERTIES = [
     adjointness,
     agrees_with_the_dense_matrix,
+    pools_what_its_blur_gives,
     keeps_range_and_constants,
     prox_is_the_formula_for_white_errors,
     prox_is_the_formula_for_coloured_errors,
@@ -346,6 +353,17 @@ def test_property(case: Case, check: Callable[[Case], None]) -> None:
     check(case)
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_known_of_images_already_changes_nothing(case: Case) -> None:
+    """An observation looked at before, and an image so flat that one number says it."""
+    operator, y, noise = case.operator, case.observations(), case.noise(1e-3)
+    flat = case.images().mean((-2, -1), keepdim=True)
+    whole = flat.expand(*flat.shape[:2], *operator.shape)
+    expected = operator.prox(whole, y, 0.04, noise)
+    close(operator.prox(flat, y, 0.04, noise, operator.analyse(y)), expected, 1e-10)
+    close(operator.power(y, operator.analyse(y)), operator.power(y), 1e-10)
+
+
 # ---- wrong operators ------------------------------------------------------------------------
 
 
@@ -359,6 +377,10 @@ class Wrong(Operator):
     @property
     def frequency(self) -> Tensor:
         return self.right.frequency
+
+    @property
+    def blur(self) -> Operator:
+        return self.right.blur
 
     def A(self, x: Tensor) -> Tensor:
         return 1.1 * self.right.A(x).roll(1, -1)

@@ -73,7 +73,7 @@ def command(arguments: list[str], pairs: int) -> Cost:
 
 def bare(engine: Engine, pairs: list[Prepared]) -> Cost:
     """Lift and sampler on observations in memory, a pair a core; nothing else."""
-    operators = [engine._operator(source.blur, pairs[0].grid) for source in pairs[0].sources]
+    operators = [engine.runner.operator(source.blur, pairs[0].grid) for source in pairs[0].sources]
 
     @torch.no_grad()
     def one(pair: Prepared) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from drfuse_cli.config import Degradation
 from drfuse_cli.engine.fusion import Fusion
-from drfuse_cli.engine.prepared import Planes, Prepared
+from drfuse_cli.engine.prepared import Part, Planes, Prepared
 from drfuse_cli.networks.fusion_net import MULTIPLE
 from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.operators.build import build_operator, equivalent_sigma
@@ -52,15 +52,15 @@ def cut(pair: Prepared, edge: int) -> Iterator[Block]:
 
 def _with_levels(source: Planes, grid: Grid) -> Planes:
     operator = build_operator(source.blur, grid.canvas)
-    chroma = () if source.chroma is None else source.chroma
-    noises = [source.luma_noise, *[source.chroma_noise for _ in chroma]]
+    parts = [source.luma_part, *([] if source.chroma is None else [source.chroma_part])]
     clean = torch.tensor([source.degradation.is_clean])
 
-    def level(plane: np.ndarray, noise: float) -> float:
+    def level(plane: np.ndarray, part: Part) -> float:
         y = torch.from_numpy(np.ascontiguousarray(plane))[None, None]
-        return float(prior_level(operator, y, noise_variance(torch.tensor([noise]), clean)))
+        variance = noise_variance(torch.tensor([part.noise]), clean, part.gain)
+        return float(prior_level(operator, y, variance))
 
-    levels = (level(*known) for known in zip([source.luma, *chroma], noises, strict=True))
+    levels = (level(plane, part) for part in parts for plane in part.planes)
     return replace(source, levels=tuple(levels))
 
 
@@ -93,6 +93,7 @@ def _empty(pair: Prepared, like: Fusion) -> Fusion:
         pair=pair,
         state=planes(5),
         weight=planes(1),
+        chroma=None if like.chroma is None else planes(2),
         residuals_seen=tuple((torch.zeros(()), residual) for residual in maps),
         steps=[(t, planes(len(X)), planes(len(m))) for t, X, m in like.steps],
         seconds=0.0,
@@ -102,6 +103,8 @@ def _empty(pair: Prepared, like: Fusion) -> Fusion:
 
 def _put(whole: Fusion, window: Window, part: Fusion) -> None:
     pieces = [(whole.state, part.state), (whole.weight, part.weight)]
+    if whole.chroma is not None and part.chroma is not None:
+        pieces.append((whole.chroma, part.chroma))
     for (_, X, m), (_, X_part, m_part) in zip(whole.steps, part.steps, strict=True):
         pieces += [(X, X_part), (m, m_part)]
     for to, what in pieces:

@@ -44,7 +44,8 @@ def _observe(
 ) -> Observation:
     parts = [source.chroma_part if channels == CHROMA else source.luma_part for source in sources]
     clean = torch.tensor([source.degradation.is_clean for source in sources])
-    variance = noise_variance(torch.tensor([part.noise for part in parts]), clean)
+    gain = torch.tensor([part.gain for part in parts])
+    variance = noise_variance(torch.tensor([part.noise for part in parts]), clean, gain)
     levels = [part.levels for part in parts if part.levels is not None]
     level = torch.tensor(levels)[..., None, None].to(device) if levels else None
     y = _send([part.planes for part in parts], device)

@@ -18,10 +18,11 @@ Degradations = tuple[Degradation, Degradation]
 
 
 class Part(NamedTuple):
-    """Channels ``C x h x w``, the noise of each, and the levels of their priors."""
+    """Channels ``C x h x w``, their noise and its share of the file's, levels of their priors."""
 
     planes: np.ndarray
     noise: float
+    gain: float
     levels: tuple[float, ...] | None
 
 
@@ -38,9 +39,12 @@ class Planes:
     levels: tuple[float, ...] | None = None
 
     @property
+    def luma_gain(self) -> float:
+        return LUMA_NOISE_GAIN if self.chroma is not None else 1.0
+
+    @property
     def luma_noise(self) -> float:
-        gain = LUMA_NOISE_GAIN if self.chroma is not None else 1.0
-        return float(self.degradation.noise_std * gain)
+        return self.degradation.noise_std * self.luma_gain
 
     @property
     def chroma_noise(self) -> float:
@@ -48,12 +52,14 @@ class Planes:
 
     @property
     def luma_part(self) -> Part:
-        return Part(self.luma[None], self.luma_noise, self.levels and self.levels[:1])
+        levels = self.levels and self.levels[:1]
+        return Part(self.luma[None], self.luma_noise, self.luma_gain, levels)
 
     @property
     def chroma_part(self) -> Part:
         assert self.chroma is not None
-        return Part(self.chroma, self.chroma_noise, self.levels and self.levels[1:])
+        levels = self.levels and self.levels[1:]
+        return Part(self.chroma, self.chroma_noise, CHROMA_NOISE_GAIN, levels)
 
     @property
     def blur(self) -> Degradation:

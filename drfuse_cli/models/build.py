@@ -29,7 +29,7 @@ def build_network(architecture: Mapping[str, Any]) -> nn.Module:
     Raises DrfuseError (weights) where the description is not one this version can build.
     """
     kind = architecture.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise _unknown(f"kind {kind!r}")
     description, module = _KINDS[kind]
     return module(_read(description, architecture))

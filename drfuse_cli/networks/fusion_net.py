@@ -77,6 +77,22 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> C
     return conv
 
 
+def _unshuffle(*images: Tensor) -> Tensor:
+    """Images side by side at half the resolution, of about unit spread."""
+    x = torch.cat(images, dim=1)
+    b, c, h, w = x.shape
+    # F.pixel_unshuffle does the same and takes twice as long on processors.
+    x = x.view(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4)
+    return x.flatten(1, 3).mul_(_SPREAD)
+
+
+def _shuffle(x: Tensor) -> Tensor:
+    """``F.pixel_shuffle`` by two, in a third of its time on processors."""
+    b, c, h, w = x.shape
+    x = x.reshape(b, c // 4, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(b, c // 4, 2 * h, 2 * w)
+
+
 def _halve(inputs: int, outputs: int) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, 2, stride=2)
     _draw(conv.weight, 1 / math.sqrt(4 * inputs))
@@ -134,12 +150,12 @@ class ObservationEncoder(nn.Module):
 
     def forward(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         embedding = self.embed(condition)
-        h0 = self.head(_SPREAD * F.pixel_unshuffle(torch.cat((lifted, observed), dim=1), 2))
+        h0 = self.head(_unshuffle(lifted, observed))
         h0 = self.down0(h0, embedding)
         h1 = self.down1(self.shrink0(h0), embedding)
         h2 = self.middle(self.shrink1(h1), embedding)
-        h1 = self.up1(h1 + F.pixel_shuffle(self.grow1(h2), 2), embedding)
-        return self.up0(h0 + F.pixel_shuffle(self.grow0(h1), 2), embedding)
+        h1 = self.up1(h1 + _shuffle(self.grow1(h2)), embedding)
+        return self.up0(h0 + _shuffle(self.grow0(h1)), embedding)
 
 
 class FusionNet(nn.Module):
@@ -180,8 +196,8 @@ class FusionNet(nn.Module):
         """
         embedding = self.embed(torch.cat((condition, time), dim=1))
         height, width = state.shape[-2:]
-        seen = F.pixel_unshuffle(pad_to_multiple(torch.cat((state, estimate), dim=1)), 2)
-        h = self.body(self.entry(_SPREAD * seen) + features, embedding)
-        change = _CHANGE * F.pixel_shuffle(self.noise_head(h), 2)[..., :height, :width]
-        weight = F.pixel_shuffle(self.weight_head(h), 2)[..., :height, :width]
+        seen = _unshuffle(pad_to_multiple(state), pad_to_multiple(estimate))
+        h = self.body(self.entry(seen).add_(features), embedding)
+        change = _CHANGE * _shuffle(self.noise_head(h))[..., :height, :width]
+        weight = _shuffle(self.weight_head(h))[..., :height, :width]
         return change, torch.sigmoid(weight)

@@ -53,7 +53,7 @@ class GeneralOperator(Operator):
     ) -> None:
         if shape[0] % scale or shape[1] % scale:
             raise ValueError(f"scale {scale} does not divide {shape[1]}x{shape[0]}")
-        self.shape, self.scale = shape, scale
+        self.psf, self.shape, self.scale = psf, shape, scale
         self.out_shape = (shape[0] // scale, shape[1] // scale)
         self.iterations = iterations
         self._canvas = (2 * shape[0], 2 * shape[1])
@@ -72,6 +72,16 @@ class GeneralOperator(Operator):
         rows = torch.fft.fftfreq(self._canvas[0], dtype=torch.float64)
         columns = torch.fft.rfftfreq(self._canvas[1], dtype=torch.float64)
         return torch.hypot(rows[:, None], columns[None, :]).to(self.device, self.dtype)
+
+    @property
+    def blur(self) -> GeneralOperator:
+        return GeneralOperator(
+            self.psf,
+            self.shape,
+            dtype=self.dtype,
+            device=self.device,
+            iterations=self.iterations,
+        )
 
     def _filter(self, x: Tensor, spectrum: Tensor) -> Tensor:
         return torch.fft.irfft2(torch.fft.rfft2(x) * spectrum, s=self._canvas)
@@ -106,11 +116,19 @@ class GeneralOperator(Operator):
         blocks = power.reshape(*power.shape[:-2], s, rows // s, s, columns // s)
         return blocks.mean((-4, -2))
 
-    def power(self, y: Tensor) -> Tensor:
+    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
         mirrored = _mirror(y)
         return torch.fft.fft2(mirrored, norm="ortho").abs() ** 2
 
-    def prox(self, x: Tensor, y: Tensor, variance: Tensor | float, noise_var: Tensor) -> Tensor:
+    def prox(
+        self,
+        x: Tensor,
+        y: Tensor,
+        variance: Tensor | float,
+        noise_var: Tensor,
+        analysed: Tensor | None = None,
+    ) -> Tensor:
+        x = x.expand(*x.shape[:-2], *self.shape)
         gram = self.gram(variance)
         # Averaged over one flip it is symmetric on mirrored images, as the iteration needs.
         gain = 1 / ((gram + torch.roll(gram.flip(-1), 1, -1)) / 2 + noise_var)

@@ -22,19 +22,22 @@ def natural_spectrum(frequency: Tensor, shape: tuple[int, int]) -> Tensor:
     return (frequency**2 + lowest**2) ** (-_SLOPE / 2)
 
 
-def prior_level(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
+def prior_level(
+    operator: Operator, y: Tensor, noise_var: Tensor, analysed: Tensor | None = None
+) -> Tensor:
     """The level ``C`` of the power-law prior ``C f^-q`` of each channel, ``B x C x 1 x 1``.
 
     The median of observed over expected power in the low frequencies, where signal outweighs
     noise and blur. ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
     """
     shape = natural_spectrum(operator.frequency, operator.shape)
-    expected = operator.gram(shape).expand_as(power := operator.power(y))
+    power = operator.power(y, analysed)
     height, width = operator.out_shape
     rows = max(2, min(power.shape[-2], math.ceil(0.1 * height * operator.scale)))
     columns = max(2, min(power.shape[-1], math.ceil(0.1 * width * operator.scale)))
-    low = (power / expected)[..., :rows, :columns].flatten(-2)
-    noise = (1 / expected)[..., :rows, :columns].flatten(-2)
+    power = power[..., :rows, :columns]
+    expected = operator.gram(shape)[..., :rows, :columns].expand_as(power)
+    low, noise = (power / expected).flatten(-2), (1 / expected).flatten(-2)
     if low.shape[-1] > 1:
         low, noise = low[..., 1:], noise[..., 1:]  # the mean says nothing about contrast
     level = low.median(-1).values / _CHI2_MEDIAN - noise_var[..., 0, 0] * noise.median(-1).values
@@ -42,20 +45,33 @@ def prior_level(operator: Operator, y: Tensor, noise_var: Tensor) -> Tensor:
 
 
 def prior_variance(
-    operator: Operator, y: Tensor, noise_var: Tensor, level: Tensor | None = None
+    operator: Operator,
+    y: Tensor,
+    noise_var: Tensor,
+    level: Tensor | None = None,
+    analysed: Tensor | None = None,
 ) -> Tensor:
     """The power-law prior of each channel of ``y``, over ``operator.frequency``."""
     if level is None:
-        level = prior_level(operator, y, noise_var)
+        level = prior_level(operator, y, noise_var, analysed)
     return level * natural_spectrum(operator.frequency, operator.shape)
 
 
-def lift(operator: Operator, y: Tensor, noise_var: Tensor, level: Tensor | None = None) -> Tensor:
+def lift(
+    operator: Operator,
+    y: Tensor,
+    noise_var: Tensor,
+    level: Tensor | None = None,
+    analysed: Tensor | None = None,
+) -> Tensor:
     """The maximum a posteriori image under the power-law prior, ``B x C x H x W``.
 
-    ``level`` is that of the prior, where it is not to be that of ``y`` itself. Subsumes the
-    Wiener filter (40) and the exact inverse of the composite operator.
+    ``level`` is that of the prior, where it is not to be that of ``y`` itself; ``analysed``: what
+    ``operator.analyse`` makes of ``y``. Subsumes the Wiener filter (40) and the exact inverse
+    of the composite operator.
     """
+    if analysed is None:
+        analysed = operator.analyse(y)
     mean = y.mean((-2, -1), keepdim=True)
-    flat = mean.expand(*y.shape[:-2], *operator.shape)
-    return operator.prox(flat, y, prior_variance(operator, y, noise_var, level), noise_var)
+    variance = prior_variance(operator, y, noise_var, level, analysed)
+    return operator.prox(mean, y, variance, noise_var, analysed)

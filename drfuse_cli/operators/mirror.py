@@ -53,6 +53,10 @@ class MirrorOperator(Operator):
         rows, columns = (torch.arange(n, dtype=torch.float64) / (2 * n) for n in self.shape)
         return torch.hypot(rows[:, None], columns[None, :]).to(self.response)
 
+    @property
+    def blur(self) -> MirrorOperator:
+        return MirrorOperator(self.response)
+
     def _fold(self, spectrum: Tensor, power: int = 1) -> Tensor:
         if self.scale == 1:
             return spectrum
@@ -85,12 +89,34 @@ class MirrorOperator(Operator):
         return idct2(self.response * self._unfold(dct2(r)))
 
     def gram(self, variance: Tensor | float) -> Tensor:
-        return self._fold(self.response**2 * variance, power=2)
+        return self._fold(self._squared * variance, power=2)
 
-    def power(self, y: Tensor) -> Tensor:
-        return dct2(y) ** 2
+    @cached_property
+    def _squared(self) -> Tensor:
+        return self.response**2
 
-    def prox(self, x: Tensor, y: Tensor, variance: Tensor | float, noise_var: Tensor) -> Tensor:
-        residual = dct2(y) - self._fold(self.response * dct2(x))
+    def analyse(self, y: Tensor) -> Tensor:
+        return dct2(y)
+
+    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
+        return (self.analyse(y) if analysed is None else analysed) ** 2
+
+    def _spectrum(self, x: Tensor) -> Tensor:
+        if x.shape[-2:] != (1, 1):
+            return dct2(x)
+        flat = x.new_zeros((*x.shape[:-2], *self.shape))
+        flat[..., :1, :1] = x * math.sqrt(self.shape[0] * self.shape[1])
+        return flat
+
+    def prox(
+        self,
+        x: Tensor,
+        y: Tensor,
+        variance: Tensor | float,
+        noise_var: Tensor,
+        analysed: Tensor | None = None,
+    ) -> Tensor:
+        observed = self.analyse(y) if analysed is None else analysed
+        residual = observed - self._fold(self.response * self._spectrum(x))
         weighted = residual / (self.gram(variance) + noise_var)
         return x + idct2(variance * self.response * self._unfold(weighted))

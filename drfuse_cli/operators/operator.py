@@ -31,13 +31,31 @@ class Operator(ABC):
     def frequency(self) -> Tensor:
         """Radial frequency of every spectral coefficient, cycles per full-resolution pixel."""
 
+    @property
     @abstractmethod
-    def prox(self, x: Tensor, y: Tensor, variance: Tensor | float, noise_var: Tensor) -> Tensor:
+    def blur(self) -> Operator:
+        """The same blur without the pooling."""
+
+    def analyse(self, y: Tensor) -> Tensor:
+        """What :meth:`prox` and :meth:`power` need to know of an observation, found once."""
+        return y
+
+    @abstractmethod
+    def prox(
+        self,
+        x: Tensor,
+        y: Tensor,
+        variance: Tensor | float,
+        noise_var: Tensor,
+        analysed: Tensor | None = None,
+    ) -> Tensor:
         """The noise-aware correction ``x + C A'(A C A' + s2 I)^-1 (y - A x)``.
 
-        ``variance``: the diagonal of the error covariance ``C`` of ``x`` over
-        :attr:`frequency`, or one number for white errors; ``noise_var``: ``s2``, broadcast
-        against ``B x C x 1 x 1``. As ``s2`` falls to 0 this becomes the projection (8).
+        ``x``: ``B x C x H x W``, or ``B x C x 1 x 1`` where it is flat; ``variance``: the diagonal
+        of the error covariance ``C`` of ``x`` over :attr:`frequency`, or one number for white
+        errors; ``noise_var``: ``s2``, broadcast against ``B x C x 1 x 1``; ``analysed``: what
+        :meth:`analyse` makes of ``y``, where it is known already. As ``s2`` falls to 0 this
+        becomes the projection (8).
         """
 
     @abstractmethod
@@ -45,5 +63,5 @@ class Operator(ABC):
         """The spectrum of ``A C A'``: the signal power that reaches each observed frequency."""
 
     @abstractmethod
-    def power(self, y: Tensor) -> Tensor:
+    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
         """Squared spectral coefficients of an observation, on the grid of :meth:`gram`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -73,7 +75,7 @@ class JointCorrection(nn.Module):
     @staticmethod
     def _data_term(x: Tensor, seen: Observation, level: Tensor, slope: Tensor) -> Tensor:
         variance = error_variance(seen.operator.frequency, level, slope)
-        return seen.operator.prox(x, seen.y, variance, seen.noise_var)
+        return seen.operator.prox(x, seen.y, variance, seen.noise_var, seen.analysed)
 
 
 def no_correction(X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor) -> Tensor:
@@ -86,7 +88,8 @@ class PaperCorrection:
 
     lambda_t = min(1, sigma_t / (a_t sigma_y)) with the DDPM posterior of drfusion.md section
     6, which is all or nothing at T = 3; blur is inverted by a Wiener filter (40), whose
-    constant the paper does not give.
+    constant the paper does not give, and pooling by repeating pixels. Both together are
+    inverted one after the other, ``A_blur^+ A_sr^+``, which is not the inverse of both.
     """
 
     WIENER = 1e-2
@@ -101,14 +104,19 @@ class PaperCorrection:
         a = before.sqrt() * beta / (1 - now)
         return (sigma / (a * noise_std.clamp_min(1e-6))).clamp(max=1)
 
+    def _inverse(self, seen: Observation, residual: Tensor) -> Tensor:
+        blur = seen.operator.blur
+        enlarged = replace(seen, y=residual).enlarge()
+        blurred = bool((blur.gram(1.0) < 0.9).any())
+        regular = torch.full_like(seen.noise_var, self.WIENER if blurred else 1e-6)
+        return blur.prox(torch.zeros_like(enlarged), enlarged, 1.0, regular)
+
     def __call__(self, X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor) -> Tensor:
         t = round(float(time[0, 0] / time[0, 1]))
         X_bar, full = X_hat.clone(), X_hat.clone()
         for seen in inputs.observations:
-            blurred = bool((seen.operator.gram(1.0) < 0.9 / seen.operator.scale**2).any())
-            regular = torch.full_like(seen.noise_var, self.WIENER if blurred else 1e-6)
             x = X_hat[:, seen.channels]
-            full[:, seen.channels] = seen.operator.prox(x, seen.y, 1.0, regular)
+            full[:, seen.channels] = x + self._inverse(seen, seen.y - seen.operator.A(x))
             strength = self._strength(t, seen.noise_var.sqrt())[:, :1]
             X_bar[:, seen.channels] = x + strength * (full[:, seen.channels] - x)
         # One lambda for the f row: that of source 2, not of the chroma that comes last.

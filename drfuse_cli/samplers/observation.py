@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,7 +28,12 @@ class Observation:
 
     def lift(self) -> Tensor:
         """The coloured-prior estimate at full resolution, ``B x C x H x W``."""
-        return lift(self.operator, self.y, self.noise_var, self.level)
+        return lift(self.operator, self.y, self.noise_var, self.level, self.analysed)
+
+    @cached_property
+    def analysed(self) -> Tensor:
+        """``y`` as the operator looks at it in every step."""
+        return self.operator.analyse(self.y)
 
     def enlarge(self) -> Tensor:
         """The observation itself, each pixel repeated up to full resolution."""
@@ -45,19 +51,21 @@ class Inputs:
     condition: Tensor
 
 
-_NOISE_FLOOR = (0.4 / 255) ** 2
-"""Variance of what no flag states: rounding to 8 bits and small errors of the model."""
+_ROUNDING = 0.3
+"""Grey levels that no flag states: rounding to 8 bits, a standard deviation of 0.29."""
 
 _EXACT = 1e-10
 """Variance of a source that is stated to be the scene itself: the constraint is then exact."""
 
 
-def noise_variance(noise_std: Tensor, untouched: Tensor) -> Tensor:
+def noise_variance(noise_std: Tensor, untouched: Tensor, gain: Tensor | float = 1.0) -> Tensor:
     """Variance ``B x 1 x 1 x 1`` in image units from grey levels, ``B``.
 
+    ``gain``: how much noise of the file's channels reaches this one, as in ``noise_std``;
+    their rounding does alike.
     ``untouched`` marks sources with no noise, no blur and full resolution.
     """
-    variance = (noise_std / 255) ** 2 + _NOISE_FLOOR
+    variance = (noise_std / 255) ** 2 + (gain * _ROUNDING / 255) ** 2
     return torch.where(untouched, torch.full_like(variance, _EXACT), variance)[:, None, None, None]
 
 
