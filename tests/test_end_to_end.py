@@ -14,6 +14,7 @@ from drfuse_cli.colour import luma8, split
 from drfuse_cli.config import Degradation, FuseOptions, PresetName, Task, preset
 from drfuse_cli.engine import Engine, FuseResult
 from drfuse_cli.imageio import Image, read_image, write_image
+from drfuse_cli.impairments import Haze, LowContrast, Stripes, impair_image
 from drfuse_cli.metrics import psnr
 from drfuse_cli.operators.simulate import degrade_image, generator
 from drfuse_cli.restore import lift_image
@@ -99,6 +100,20 @@ def test_colour_noise_is_removed() -> None:
     assert seen is not None
     assert made is not None
     assert np.abs(made - truth).mean() < 0.45 * np.abs(seen - truth).mean()
+
+
+def test_recofuse_lifts_a_veil_and_restores_contrast() -> None:
+    clean = render("street-day", 320, 240)
+    rng = generator(0, "scene", "veil")
+    given = (
+        impair_image(clean[0], (LowContrast(0.4, 0.3), Stripes(2.5)), rng),
+        impair_image(clean[1], (Haze(0.5, 0.8, 0.15),), rng),
+    )
+    engine = Engine(load_weights(None, "ivif", "recofuse"), FuseOptions(method="recofuse", steps=6))
+    result = engine.fuse(*given, (Degradation(), Degradation()))
+    for made, seen, truth in zip(result.sources, given, clean, strict=True):
+        assert psnr(luma8(made), luma8(truth)) > psnr(luma8(seen), luma8(truth)) + 2
+    assert luma8(result.fused).std() > max(luma8(seen).std() for seen in given)
 
 
 def test_the_command_does_it_on_files_and_repeats_from_its_sidecar(tmp_path: Path) -> None:

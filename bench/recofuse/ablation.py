@@ -6,7 +6,8 @@
 variant trains the last stage alike in seed, data order and steps, and is scored by
 ``bench/recofuse/run.py``. ``late`` fuses once at the end, ``untimed`` is not told the time,
 ``separate`` moves branches and fusion module apart, ``joint`` moves all by one loss; ``late``
-shows in its restored sources what is left without coupling.
+shows in its restored sources what is left without coupling. Losses are the published ones: no
+restored images beside their latents.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def trained(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
                 *("--method", "recofuse", "--stage", "coupled", "--init", str(start)),
                 *("--steps", str(options.steps), "--crop", str(options.crop)),
                 *("--batch-size", str(options.batch_size), "--lr", str(options.lr), "--seed", "0"),
-                *("--regularisation", variant.regularisation, "-o", str(file)),
+                *("--regularisation", variant.regularisation, "--image-loss", "0"),
+                *("-o", str(file)),
             ]
             subprocess.run(command, check=True)
         yield variant.name, file

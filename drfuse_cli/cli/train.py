@@ -77,6 +77,15 @@ Regularisation = Annotated[
         rich_help_panel=_RECOFUSE,
     ),
 ]
+ImageLoss = Annotated[
+    float,
+    typer.Option(
+        "--image-loss",
+        min=0,
+        help="Weight of restored images beside their latents; 0 as published.",
+        rich_help_panel=_RECOFUSE,
+    ),
+]
 
 _CROPS: dict[Method, tuple[int, int]] = {"drfusion": (12, 64), "recofuse": (4, 128)}
 
@@ -105,6 +114,7 @@ def train(
     stage: Stage = "all",
     size: Size = "small",
     regularisation: Regularisation = "alternating",
+    image_loss: ImageLoss = 8.0,
     threads: options.ThreadsOption = None,
     overwrite: options.OverwriteOption = False,
 ) -> None:
@@ -125,7 +135,7 @@ def train(
         device=options.parse_device(device), precision=precision, width=width, init=init,
         resume=resume, val=val, val_every=val_every, checkpoint_every=checkpoint_every,
         run_dir=run_dir, correction=correction, stage=stage, size=size,
-        regularisation=regularisation,
+        regularisation=regularisation, image_loss=image_loss,
     )  # fmt: skip
     _use_threads(threads)
     with console.progress(counted=False) as bar:

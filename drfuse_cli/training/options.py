@@ -48,6 +48,8 @@ class TrainOptions:
     stage: Stage = "all"
     size: Size = "small"
     regularisation: Regularisation = "alternating"
+    image_loss: float = 8.0
+    """Of ReCoFuse: what an error of a decoded prediction counts beside one of its latent."""
 
 
 @dataclass(frozen=True)

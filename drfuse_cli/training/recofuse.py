@@ -148,7 +148,7 @@ class RecoFuseLearner(Learner):
             loss = self._recombination(quad, rng)
             self._descend(loss, self.optimisers, lr)
         elif self.stage == "branches":
-            loss = self._restoration(self._see(quad)[0], rng, coupled=False)
+            loss = self._restoration(*self._see(quad), quad, rng, coupled=False)
             self._descend(loss, self._of_branches, lr)
         else:
             loss = self._coupled(quad, rng, lr)
@@ -182,7 +182,7 @@ class RecoFuseLearner(Learner):
         latents, features = self._see(quad)
         how = self.options.regularisation
         coupled = self.model.arch.coupled and how != "separate"
-        restoration = self._restoration(latents, rng, coupled=coupled)
+        restoration = self._restoration(latents, features, quad, rng, coupled=coupled)
         if how == "joint":
             loss = restoration + self._fusion(latents[1], features, quad)
             self._descend(loss, self.optimisers, lr)
@@ -192,9 +192,19 @@ class RecoFuseLearner(Learner):
         return restoration
 
     def _restoration(
-        self, latents: tuple[Latents, Latents], rng: np.random.Generator, *, coupled: bool
+        self,
+        latents: tuple[Latents, Latents],
+        features: tuple[Features, Features],
+        quad: Quad,
+        rng: np.random.Generator,
+        *,
+        coupled: bool,
     ) -> Tensor:
-        """Step A: L1 between where one step leads and where it should."""
+        """Step A: L1 between where one step leads and where it should.
+
+        Clean latents that are predicted are decoded too, and held against the clean images: not
+        every error of a latent can be seen.
+        """
         means, clean = latents
         if self.model.arch.predicts == "noise":
             return self._published_step(means, clean, rng, coupled=coupled)
@@ -204,7 +214,12 @@ class RecoFuseLearner(Learner):
             z_f = self.model.fuse(z, t)
             z = Latents(z_f, z_f)
         found = self.model.predict(z, means, t)
-        return sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
+        loss = sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
+        if not self.options.image_loss:
+            return loss
+        seen = map(self.model.decode, found, features)
+        errors = map(F.l1_loss, seen, (quad.visible_clean, quad.infrared_clean))
+        return loss + self.options.image_loss * sum(errors)
 
     @torch.no_grad()
     def _on_the_way(
