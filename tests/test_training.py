@@ -22,6 +22,7 @@ from drfuse_cli.training.losses import (
     gradient_loss,
     ideal_fusion,
     intensity_loss,
+    restoration_loss,
     sharper,
     structure_loss,
 )
@@ -104,6 +105,28 @@ def test_one_batch_can_be_learned(folder: Path, tmp_path: Path) -> None:
         trainer.step = 0  # the step decides the batch
         losses.append(trainer.update(pairs, 0.1))
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_what_the_network_says_before_the_correction_is_seen(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def watch(state: torch.Tensor, clean: torch.Tensor, lifted: torch.Tensor) -> torch.Tensor:
+        seen.append(state)
+        return restoration_loss(state, clean, lifted)
+
+    monkeypatch.setattr("drfuse_cli.training.drfusion.restoration_loss", watch)
+    pairs = load_pairs((folder,), "ivif")
+    for correction, each in (("joint", 2), ("none", 1)):
+        run = options(folder, tmp_path / "w.safetensors", correction=correction)
+        learner = DRFusionLearner(run, torch.device("cpu"), tmp_path)
+        seen.clear()
+        learner.loss(pairs, np.random.default_rng(3)).backward()  # type: ignore[no-untyped-call]
+        assert len(seen) in (each, 2 * each, 3 * each)
+        if each == 2:
+            assert not torch.equal(seen[0], seen[1])
+        assert not learner.model.correction._forward_hooks
 
 
 def test_a_checkpoint_of_another_run_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,23 @@ from drfuse_cli.training.validation import Validation
 from drfuse_cli.weights import load_weights
 
 _STEP_ODDS = {3: 0.5, 2: 0.25, 1: 0.25}
+_EARLIER = 0.2
+"""What the estimates before the last count."""
+
+
+@contextmanager
+def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
+    """Fills with what the network says before each learned correction, as the model runs.
+
+    Held against the clean pair beside what the correction makes of it, it keeps the network
+    from leaving to the correction what it could do better itself.
+    """
+    found: list[Tensor] = []
+    hook = model.correction.register_forward_hook(lambda _, given, made: found.append(given[0]))
+    try:
+        yield found
+    finally:
+        hook.remove()
 
 
 def _start(options: TrainOptions) -> DRFusion:
@@ -75,12 +94,16 @@ class DRFusionLearner(Learner):
         inputs, clean = degrade(*tensors, draws, rng, self.device)
         steps = int(rng.choice(list(_STEP_ODDS), p=list(_STEP_ODDS.values())))
         estimates: list[Tensor] = []
-        state = self.model(
-            inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
-        )
+        with uncorrected(self.model) as raw:
+            state = self.model(
+                inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
+            )
         weights = WEIGHTS[o.task]
-        restoration = restoration_loss(state, clean, inputs.lifted)
-        for earlier in estimates[:-1]:
-            restoration = restoration + 0.2 * restoration_loss(earlier, clean, inputs.lifted)
+        restoration = torch.zeros((), device=self.device)
+        for index, estimate in enumerate(estimates):
+            seen = [estimate, *raw[index : index + 1]]
+            errors = [restoration_loss(X, clean, inputs.lifted) for X in seen]
+            share = 1.0 if index == len(estimates) - 1 else _EARLIER
+            restoration = restoration + share * sum(errors) / len(errors)
         fused = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], weights)
         return fused + weights.restoration * restoration
