@@ -5,8 +5,9 @@
 Degrades every pair by the generator (seeded by its name), fuses it with ReCoFuse, with DRFusion
 (degradations estimated) and with classical fusion of the degraded and of the clean sources, and
 scores the fused images with ``drfuse eval --metrics recofuse`` against the clean sources. For the
-networks also the PSNR of both restored sources, in dB over all channels. ``--steps 1,2,4`` adds
-a curve over the number of sampling steps, relative times included.
+networks also the PSNR of the restored sources, in dB over all channels and all sources that the
+generator touched; in rows without a network that of the degraded ones. ``--steps 1,2,4`` adds a
+curve over the number of sampling steps, relative times included.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def classical(name: str, *, clean: bool = False) -> Method:
     return run
 
 
-def psnr(image: Image, clean: Image) -> float:
+def psnr(image: Image, clean: Image, seen: Image) -> float:
+    """Not a number for a source that is clean as it comes."""
+    if np.array_equal(seen.pixels, clean.pixels):
+        return float("nan")
     one, other = (np.atleast_3d(i.pixels).astype(np.float64) / i.max_value for i in (image, clean))
     return float(-10 * np.log10(np.square(one - other).mean() + 1e-10))
 
@@ -105,9 +109,9 @@ def run(name: str, method: Method, found: list[Case], out: Path) -> dict[str, fl
         made = method(case)
         write_image(out / name / f"{case.name}.png", made.fused)
         sources = made.restored or case.seen
-        both = [psnr(*pair) for pair in zip(sources, case.clean, strict=True)]
+        both = [psnr(*three) for three in zip(sources, case.clean, case.seen, strict=True)]
         rows.append([*both, made.seconds])
-    infrared, visible, seconds = np.mean(rows, axis=0).tolist()
+    infrared, visible, seconds = np.nanmean(rows, axis=0).tolist()
     return {"infrared": infrared, "visible": visible, "seconds": seconds}
 
 
