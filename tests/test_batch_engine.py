@@ -133,7 +133,7 @@ def test_a_batch_by_memory(weights: LoadedWeights, monkeypatch: pytest.MonkeyPat
 
 def test_operators_are_made_once(weights: LoadedWeights, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    from drfuse_cli.engine import engine as module
+    from drfuse_cli.engine import drfusion as module
 
     build = module.build_operator
     monkeypatch.setattr(module, "build_operator", lambda *a, **k: made.append(a) or build(*a, **k))
@@ -141,7 +141,7 @@ def test_operators_are_made_once(weights: LoadedWeights, monkeypatch: pytest.Mon
     for seed in range(3):
         one.run([pair(seed, BLURRED)])
     assert len(made) == 2
-    monkeypatch.setattr(module, "_WHOLE_LIMIT", 100)  # nothing large is kept
+    monkeypatch.setattr(module, "WHOLE_LIMIT", 100)  # nothing large is kept
     for seed in range(3):
         one.run([pair(seed, BLURRED)])
     assert len(made) == 8
