@@ -115,12 +115,11 @@ def run(name: str, method: Method, found: list[Case], out: Path) -> dict[str, fl
     return {"infrared": infrared, "visible": visible, "seconds": seconds}
 
 
-def scores(data: Path, folders: list[Path], limit: int | None) -> dict[str, dict[str, float]]:
-    """Means by method, from ``drfuse eval``."""
+def scores(data: Path, folders: list[Path]) -> dict[str, dict[str, float]]:
+    """Means by method, from ``drfuse eval``; ``data`` holds the clean pairs."""
     command = [sys.executable, "-m", "drfuse_cli", "eval", str(data), "--metrics", "recofuse"]
     command += [word for folder in folders for word in ("--fused", f"{folder.name}={folder}")]
-    command += ["--json", *(["--limit", str(limit)] if limit else [])]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([*command, "--json"], check=True, stdout=subprocess.PIPE)
     methods = json.loads(done.stdout)["methods"]
     return {method["name"]: method["mean"] for method in methods}
 
@@ -162,8 +161,10 @@ def main() -> None:
     for case in found:
         for number, image in enumerate(case.seen, 1):
             write_image(options.out / f"degraded{number}" / f"{case.name}.png", image)
+        for role, image in zip(("ir", "vis"), case.clean, strict=True):
+            write_image(options.out / "clean" / role / f"{case.name}.png", image)
     rows = {name: run(name, method, found, options.out) for name, method in methods.items()}
-    means = scores(options.data, [options.out / name for name in methods], options.limit)
+    means = scores(options.out / "clean", [options.out / name for name in methods])
     rows = {name: {**row, **means[name]} for name, row in rows.items()}
     (options.out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))
