@@ -27,8 +27,6 @@ def test_the_schedule_is_the_published_one() -> None:
     assert torch.allclose(decay, torch.tensor([0.9998, 0.853, 0.361, 0.059, 0.005]), atol=6e-4)
     std = 255 * PROCESS.std(at(1, 25, 50, 75, 100)).flatten()
     assert torch.allclose(std, torch.tensor([0.94, 26.1, 46.6, 49.9, 50.0]), atol=0.06)
-    added = 255 * PROCESS.dispersion(at(1, 50, 100)).flatten()
-    assert torch.allclose(added, torch.tensor([0.94, 16.2, 22.8]), atol=0.06)
 
 
 def test_a_state_starts_clean_and_ends_at_its_mean() -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from cli_support import Cli
-from recofuse_support import tiny_weights
+from recofuse_support import TINY, tiny_weights
 
 from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine import Engine
-from drfuse_cli.engine.recofuse import _together
+from drfuse_cli.engine.recofuse import _blended
 from drfuse_cli.imageio import Image, read_image, write_image
-from drfuse_cli.models.recofuse import Restored
-from drfuse_cli.networks.tiled import windows
+from drfuse_cli.networks.precision import Precision
 from drfuse_cli.weights import load_weights
 
 
@@ -128,6 +128,30 @@ def test_weights_of_another_method_are_refused(
         assert "are for the method" in done.err
 
 
+def test_weights_that_predict_noise_take_their_own_steps(
+    drfuse: Cli, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    arch = replace(TINY, predicts="noise", steps=100)
+    published = tiny_weights(tmp_path / "published.safetensors", arch)
+    call = ["fuse", *map(str, pair), "-o", str(tmp_path / "out.png"), "--method", "recofuse",
+            "--weights", str(published)]  # fmt: skip
+    assert "--steps 100" in drfuse(*call, "--steps", "6", code=2).err
+    drfuse(*call, "--steps", "100")
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_half_the_bits_are_near_all_of_them(weights: Path) -> None:
+    loaded = load_weights(str(weights), "ivif", "recofuse")
+    first, second = picture(60, 70), picture(60, 70, colour=True, seed=1)
+
+    def fused(how: Precision) -> np.ndarray:
+        options = FuseOptions(method="recofuse", device="cpu", precision=how)
+        result = Engine(loaded, options).fuse(first, second, (Degradation(), Degradation()))
+        return result.fused.pixels
+
+    assert np.abs(fused("fp32").astype(int) - fused("bf16")).mean() < 2
+
+
 def test_no_weights_for_other_tasks(drfuse: Cli, pair: tuple[Path, Path], tmp_path: Path) -> None:
     done = drfuse(
         "fuse", *map(str, pair), "-o", str(tmp_path / "out.png"), "--method", "recofuse",
@@ -164,12 +188,41 @@ def test_it_is_evaluated_under_its_name(drfuse: Cli, weights: Path) -> None:
 
 def test_tiles_blend_into_what_they_were_cut_from() -> None:
     torch.manual_seed(0)
-    whole = Restored(*(torch.rand(1, c, 70, 90) for c in (3, 3, 3, 1)))
-    cut = [
-        (w, Restored(*(part[(..., *w.outer)] for part in whole))) for w in windows(70, 90, 32, 96)
-    ]
-    joined = _together(cut)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(joined, whole, strict=True))
+    visible, infrared = torch.rand(2, 3, 70, 90), torch.rand(2, 3, 70, 90)
+
+    def walk(visible: torch.Tensor, infrared: torch.Tensor) -> dict[int, torch.Tensor]:
+        return {50: infrared, 0: visible}
+
+    joined = _blended(walk, visible, infrared, 32)
+    assert list(joined) == [50, 0]
+    assert torch.allclose(joined[0], visible, atol=1e-6)
+    assert torch.allclose(joined[50], infrared, atol=1e-6)
+
+
+def test_every_state_can_be_seen_in_tiles(drfuse: Cli, weights: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "ir.png", picture(90, 110))
+    write_image(tmp_path / "vis.png", picture(90, 110, colour=True, seed=1))
+    drfuse(
+        "fuse", str(tmp_path / "ir.png"), str(tmp_path / "vis.png"), "-o",
+        str(tmp_path / "out.png"), "--method", "recofuse", "--weights", str(weights), "--tile",
+        "64", "--steps", "2", "--explain", str(tmp_path / "seen"),
+    )  # fmt: skip
+    first, last = (read_image(tmp_path / "seen" / f"step{k}_fused.png") for k in (1, 2))
+    assert (first.height, first.width) == (90, 110)
+    assert not np.array_equal(first.pixels, last.pixels)
+
+
+def test_a_sample_does_not_depend_on_its_batch(weights: Path) -> None:
+    model = load_weights(str(weights), "ivif", "recofuse").network()
+    visible, infrared = (torch.rand(3, 3, 32, 40) for _ in range(2))
+
+    def made(rows: slice) -> torch.Tensor:
+        noise = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            fused: torch.Tensor = model(visible[rows], infrared[rows], 2, noise).fused
+        return fused
+
+    assert torch.allclose(made(slice(None))[2:], made(slice(2, 3)), atol=1e-5)
 
 
 def test_tiles_are_near_the_whole(weights: Path) -> None:

@@ -14,7 +14,7 @@ from drfuse_cli.engine.fusion import Fusion
 from drfuse_cli.engine.inputs import make_inputs
 from drfuse_cli.engine.memory import Rung
 from drfuse_cli.engine.prepared import Prepared
-from drfuse_cli.engine.runner import WHOLE_LIMIT
+from drfuse_cli.engine.runner import WHOLE_LIMIT, Runner
 from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.precision import Precision
 from drfuse_cli.operators.build import build_operator
@@ -25,16 +25,16 @@ from drfuse_cli.samplers.observation import Observation
 _CACHED_OPERATORS = 8
 
 
-class DRFusionRunner:
+class DRFusionRunner(Runner):
     """Makes the operators of a pair, runs the corrected loop, and says what is left over."""
 
     uses_operators = True
+    model: DRFusion
 
     def __init__(
         self, model: nn.Module, device: torch.device, precision: Precision, options: FuseOptions
     ) -> None:
-        assert isinstance(model, DRFusion)
-        self.model, self.device, self.precision, self.options = model, device, precision, options
+        super().__init__(model, device, precision, options)
         self._build = partial(build_operator, device=device)
         self._build_once = lru_cache(_CACHED_OPERATORS)(self._build)
 

@@ -106,7 +106,8 @@ class Engine:
         return join(pair, ((block, self._together([block.pair], 1)[0]) for block in blocks))
 
     def _is_huge(self, pair: Prepared) -> bool:
-        return pair.pixels > _BLOCK_LIMIT and self.options.tile != 0
+        blocks = self.runner.uses_operators and self.options.tile != 0
+        return blocks and pair.pixels > _BLOCK_LIMIT
 
     def _together(self, pairs: Sequence[Prepared], size: int) -> list[Fusion]:
         canvas = pairs[0].grid.canvas

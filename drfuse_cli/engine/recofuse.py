@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,8 @@ from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine.fusion import Fusion
 from drfuse_cli.engine.memory import Rung
 from drfuse_cli.engine.prepared import Planes, Prepared
+from drfuse_cli.engine.runner import Runner
+from drfuse_cli.errors import DrfuseError
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import Restored
 from drfuse_cli.networks.precision import Precision, autocast
@@ -23,40 +25,46 @@ from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.operators.build import build_operator
 from drfuse_cli.operators.grid import Grid
 from drfuse_cli.operators.operator import Operator
-
-Watch = Callable[[int, Restored], None]
+from drfuse_cli.samplers.mean_reverting import TIMES
 
 _OVERLAP = 96
 """Pixels over which neighbouring tiles pass into each other: the networks see each as a whole."""
 
 
-class RecoFuseRunner:
-    """Colours and sizes on the way in and out; what happens between is the model's business."""
+class RecoFuseRunner(Runner):
+    """Colours and sizes on the way in and out; what happens between is the model's business.
+
+    Raises DrfuseError (usage) where weights that predict noise are to take other steps than theirs.
+    """
 
     uses_operators = False
+    model: RecoFuse
 
     def __init__(
         self, model: nn.Module, device: torch.device, precision: Precision, options: FuseOptions
     ) -> None:
-        assert isinstance(model, RecoFuse)
-        self.model, self.device, self.precision, self.options = model, device, precision, options
+        super().__init__(model, device, precision, options)
+        if self.model.arch.predicts == "noise" and options.steps != TIMES:
+            raise DrfuseError(
+                f"weights that predict noise take {TIMES} steps, not {options.steps}",
+                hint=f"give --steps {TIMES}",
+            )
 
     @torch.no_grad()
     def __call__(self, pairs: Sequence[Prepared], rung: Rung) -> list[Fusion]:
         started = time.perf_counter()
         filled = [*pairs, *[pairs[-1]] * (rung.batch - len(pairs))]
-        seen = [
+        infrared, visible = (
             torch.stack([_enlarged(pair.sources[i], pair.grid.canvas) for pair in filled])
             for i in (0, 1)
-        ]
-        steps: list[tuple[int, Tensor, Tensor]] = []
-
-        def watch(t: int, made: Restored) -> None:
-            steps.append((t, _state(made), made.weight))
-
-        keep = watch if self.options.keep_states else None
-        made = self._run(seen[1].to(self.device), seen[0].to(self.device), rung.tile, keep)
+        )
+        seen = visible.to(self.device), infrared.to(self.device)
+        walked = _blended(self._walk, *seen, rung.tile) if rung.tile else self._walk(*seen)
+        made = _parted(walked[0])
         state, chroma = _state(made), _ycbcr(made.visible)[:, 1:]
+        kept = walked if self.options.keep_states else {}
+        then = {t: _parted(stacked) for t, stacked in kept.items()}
+        steps = [(t, _state(pictures), pictures.weight) for t, pictures in then.items()]
         seconds = (time.perf_counter() - started) / len(pairs)
         return [
             Fusion(
@@ -75,38 +83,45 @@ class RecoFuseRunner:
             for i, pair in enumerate(pairs)
         ]
 
-    def _run(self, visible: Tensor, infrared: Tensor, tile: int, watch: Watch | None) -> Restored:
-        def run(visible: Tensor, infrared: Tensor, watch: Watch | None = None) -> Restored:
-            noise = torch.Generator().manual_seed(self.options.seed)
-            with autocast(self.device, self.precision):
-                made = self.model(visible, infrared, self.options.steps, noise, watch)
-            return Restored(*(picture.float() for picture in made))
+    def _walk(self, visible: Tensor, infrared: Tensor) -> dict[int, Tensor]:
+        """Pictures by time, ``B x 10 x H x W``; those before 0 only where they are to be kept."""
+        states: dict[int, Tensor] = {}
 
-        if not tile:
-            return run(visible, infrared, watch)
-        height, width = visible.shape[-2:]
-        return _together(
-            (w, run(visible[(..., *w.outer)], infrared[(..., *w.outer)]))
-            for w in windows(height, width, tile, _OVERLAP)
-        )
+        def watch(t: int, made: Restored) -> None:
+            states[t] = _stacked(made)
+
+        noise = torch.Generator().manual_seed(self.options.seed)
+        keep = watch if self.options.keep_states else None
+        with autocast(self.device, self.precision):
+            states[0] = _stacked(self.model(visible, infrared, self.options.steps, noise, keep))
+        return states
 
 
-def _together(tiles: Iterable[tuple[Window, Restored]]) -> Restored:
-    """Tiles blended over their overlap: what the network says of each depends on all of it."""
-    parts = list(tiles)
-    height, width = (max(w.outer[axis].stop for w, _ in parts) for axis in (0, 1))
-    total: Tensor | None = None
-    for window, made in parts:
-        stacked = torch.cat(list(made), dim=1)
-        ramp = _ramp(window).to(stacked)
-        if total is None:
-            total = stacked.new_zeros(len(stacked), stacked.shape[1] + 1, height, width)
-        total[(..., *window.outer)] += torch.cat(
-            (stacked * ramp, ramp.expand_as(stacked[:, :1])), 1
-        )
-    assert total is not None
-    mean = total[:, :-1] / total[:, -1:]
-    return Restored(mean[:, :3], mean[:, 3:6], mean[:, 6:9], mean[:, 9:])
+Walk = Callable[[Tensor, Tensor], dict[int, Tensor]]
+
+
+def _blended(walk: Walk, visible: Tensor, infrared: Tensor, tile: int) -> dict[int, Tensor]:
+    """Tile by tile, blended over their overlap, since all of a tile changes each of its pixels."""
+    height, width = visible.shape[-2:]
+    counted = visible.new_zeros(height, width)
+    sums: dict[int, Tensor] = {}
+    for window in windows(height, width, tile, _OVERLAP):
+        here = (..., *window.outer)
+        ramp = _ramp(window).to(visible)
+        counted[here] += ramp
+        for t, made in walk(visible[here], infrared[here]).items():
+            if t not in sums:
+                sums[t] = made.new_zeros(*made.shape[:2], height, width)
+            sums[t][here] += ramp * made
+    return {t: total / counted for t, total in sums.items()}
+
+
+def _stacked(made: Restored) -> Tensor:
+    return torch.cat(list(made), dim=1).float()
+
+
+def _parted(stacked: Tensor) -> Restored:
+    return Restored(*torch.split(stacked, [3, 3, 3, 1], dim=1))
 
 
 def _ramp(window: Window) -> Tensor:

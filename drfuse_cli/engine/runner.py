@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ WHOLE_LIMIT = 4_000_000
 """Pixels up to which an image goes through the network whole."""
 
 
-class Runner(Protocol):
+class Runner(ABC):
     """Pairs of one key through a model, no more at once than the rung says.
 
     Without ``uses_operators`` only the scale of a degradation counts.
@@ -28,6 +28,8 @@ class Runner(Protocol):
 
     def __init__(
         self, model: nn.Module, device: torch.device, precision: Precision, options: FuseOptions
-    ) -> None: ...
+    ) -> None:
+        self.model, self.device, self.precision, self.options = model, device, precision, options
 
+    @abstractmethod
     def __call__(self, pairs: Sequence[Prepared], rung: Rung) -> list[Fusion]: ...

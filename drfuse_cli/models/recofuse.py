@@ -104,7 +104,7 @@ class RecoFuse(nn.Module):
 
         z, z_f = sample(
             means,
-            start(means, generator),
+            start(means, generator, alike=True),
             self,
             self.step,
             steps or self.arch.steps,

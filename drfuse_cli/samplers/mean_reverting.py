@@ -67,15 +67,14 @@ class MeanReverting:
         return mean + from_state * (state - mean) + from_clean * (clean - mean)
 
     def euler_step(self, state: Tensor, noise: Tensor, mean: Tensor, t: Tensor) -> Tensor:
-        """One published step to ``t - 1``, given the predicted unit noise; no dispersion."""
+        """One published step to ``t - 1``, given the predicted unit noise.
+
+        The published sampler adds noise again after each, the last included; this does not.
+        """
         theta = self.theta(t)
         drift = theta * (mean - state) + 2 * NOISE**2 * theta * noise / self.std(t)
         return state - drift * self.dt
 
-    def dispersion(self, t: Tensor) -> Tensor:
-        """Standard deviation of the noise that the published sampler adds at each step."""
-        return (2 * NOISE**2 * self.theta(t) * self.dt).sqrt()
-
 
 def _spread(table: Tensor, t: Tensor) -> Tensor:
-    return table.to(t.device)[t].float()[:, None, None, None]
+    return table.float().to(t.device)[t][:, None, None, None]

@@ -58,11 +58,17 @@ def euler_step(process: MeanReverting) -> Step:
     return step
 
 
-def start(means: Latents, generator: torch.Generator | None = None) -> Latents:
-    """``z(T) = mu + lambda n``, independent noise for each modality."""
+def start(
+    means: Latents, generator: torch.Generator | None = None, *, alike: bool = False
+) -> Latents:
+    """``z(T) = mu + lambda n``, independent noise for each modality.
+
+    ``alike``: the same for every sample, so that none depends on its place in the batch.
+    """
 
     def noisy(mu: Tensor) -> Tensor:
-        noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype)
+        shape = (1, *mu.shape[1:]) if alike else mu.shape
+        noise = torch.randn(shape, generator=generator, dtype=mu.dtype)
         return mu + NOISE * noise.to(mu.device)
 
     return Latents(*map(noisy, means))
