@@ -84,15 +84,22 @@ class LowContrast:
 
 @dataclass(frozen=True)
 class Stripes:
-    """Offsets of ``std`` grey levels (0..255) on a ``share`` of the columns, white across them."""
+    """Offsets of ``std`` grey levels (0..255) on a ``share`` of the columns.
+
+    White across them, or bands: smoothed by a Gaussian of ``band`` columns and as strong as before.
+    """
 
     kind: ClassVar[Kind] = "stripes"
     std: float
     share: float = 1.0
+    band: float = 0.0
 
     def apply(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         width = image.shape[1]
         offsets = rng.normal(0, self.std / _LEVELS, (width,)) * (rng.random(width) < self.share)
+        if self.band:
+            smooth = cv2.GaussianBlur(offsets[None], (0, 0), self.band)[0]
+            offsets = smooth * np.sqrt(2 * np.sqrt(np.pi) * self.band)
         return image + (offsets[:, None] if image.ndim == 3 else offsets)
 
 
@@ -139,9 +146,34 @@ _DRAW: dict[Kind, Callable[[np.random.Generator], Impairment]] = {
 }
 
 
-def draw(kind: Kind, rng: np.random.Generator) -> Impairment:
-    """One degradation with parameters from the measured ranges."""
-    return _DRAW[kind](rng)
+def _wide_contrast(rng: np.random.Generator) -> LowContrast:
+    gain = rng.uniform(0.28, 0.9)
+    return LowContrast(gain, rng.uniform(0.12, min(0.5, 1.05 - gain)), rng.uniform(0.8, 1.0))
+
+
+def _wide_stripes(rng: np.random.Generator) -> Stripes:
+    pattern = rng.choice(("white", "bands", "sparse"), p=(0.4, 0.35, 0.25))
+    if pattern == "bands":
+        return Stripes(rng.uniform(1.5, 5.0), band=rng.uniform(0.8, 2.5))
+    if pattern == "sparse":
+        return Stripes(rng.uniform(3.0, 8.0), share=0.25)
+    return Stripes(float(np.exp(rng.uniform(np.log(1.5), np.log(9.0)))))
+
+
+_WIDE: dict[Kind, Callable[[np.random.Generator], Impairment]] = {
+    **_DRAW,
+    "contrast": _wide_contrast,
+    "stripes": _wide_stripes,
+}
+
+
+def draw(kind: Kind, rng: np.random.Generator, *, wide: bool = False) -> Impairment:
+    """One degradation with parameters from the measured ranges.
+
+    ``wide``: from ranges that hold other real pairs too, of MSRS and M3SVD, whose stripes come
+    in bands or are twice as strong, and whose infrared keeps more of its span.
+    """
+    return (_WIDE if wide else _DRAW)[kind](rng)
 
 
 def impair(
@@ -182,9 +214,11 @@ INFRARED: dict[Kind, float] = {"contrast": 0.65, "stripes": 0.5, "noise": 0.5}
 """How often each kind meets a source; the rest of the draws leave it clean."""
 
 
-def draw_all(odds: dict[Kind, float], rng: np.random.Generator) -> tuple[Impairment, ...]:
+def draw_all(
+    odds: dict[Kind, float], rng: np.random.Generator, *, wide: bool = False
+) -> tuple[Impairment, ...]:
     """Several at once, each with its own odds; haze and darkness do not come together."""
     kinds = [kind for kind, p in odds.items() if rng.random() < p]
     if "lowlight" in kinds and "haze" in kinds:
         kinds.remove("lowlight" if rng.random() < 0.5 else "haze")
-    return tuple(draw(kind, rng) for kind in kinds)
+    return tuple(draw(kind, rng, wide=wide) for kind in kinds)

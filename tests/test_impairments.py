@@ -100,7 +100,26 @@ def test_draws_fill_the_measured_range(name: str) -> None:
     assert max(values) - min(values) > 0.4 * (high - low)
 
 
+def test_wide_draws_reach_beyond_the_measured_range() -> None:
+    drawn_wide = [draw("stripes", rng(seed), wide=True) for seed in range(60)]
+    assert all(isinstance(one, Stripes) for one in drawn_wide)
+    assert max(one.std for one in drawn_wide if one.share == 1) > 6  # type: ignore[attr-defined]
+    assert 10 < sum(one.band > 0 for one in drawn_wide) < 40  # type: ignore[attr-defined]
+    infrared = [draw("contrast", rng(seed), wide=True) for seed in range(60)]
+    assert max(one.gain for one in infrared) > 0.8  # type: ignore[attr-defined]
+    assert min(one.offset for one in infrared) < 0.18  # type: ignore[attr-defined]
+
+
 # ---- one by one -----------------------------------------------------------------------------
+
+
+def test_bands_are_as_strong_as_stripes_and_smoother() -> None:
+    flat = np.full((4, 20000), 0.5)
+    white, bands = (255 * Stripes(4, band=b).apply(flat, rng())[0] for b in (0, 1.5))
+    assert white.std() == pytest.approx(4, rel=0.05)
+    assert bands.std() == pytest.approx(4, rel=0.05)
+    assert abs(np.corrcoef(white[:-1], white[1:])[0, 1]) < 0.05
+    assert np.corrcoef(bands[:-1], bands[1:])[0, 1] == pytest.approx(0.9, abs=0.03)
 
 
 def test_low_light_keeps_black_white_and_order() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from drfuse_cli.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from drfuse_cli.impairments import INFRARED, VISIBLE, draw_all, impair
+from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
 from drfuse_cli.training.data import CleanPair, draw_crops
 
 _TINTED = 0.6
@@ -40,6 +40,10 @@ def tint(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(coloured, 0, 1).astype(np.float32)
 
 
+def _degraded(image: np.ndarray, odds: dict[Kind, float], rng: np.random.Generator) -> np.ndarray:
+    return impair(image, draw_all(odds, rng, wide=True), rng)
+
+
 def draw_quad(
     pairs: list[CleanPair],
     count: int,
@@ -62,9 +66,11 @@ def draw_quad(
             for image in visible
         ]
     )
-    seen_infrared = [impair(image[0], draw_all(INFRARED, rng), rng) for image in infrared]
+    seen_infrared = [
+        impair(image[0], draw_all(INFRARED, rng, wide=True), rng) for image in infrared
+    ]
     seen_visible = [
-        impair(image.transpose(1, 2, 0), draw_all(VISIBLE, rng), rng).transpose(2, 0, 1)
+        impair(image.transpose(1, 2, 0), draw_all(VISIBLE, rng, wide=True), rng).transpose(2, 0, 1)
         for image in visible
     ]
 
