@@ -52,6 +52,22 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("method", "unused"),
+    [("recofuse", ["--width", "--correction"]), ("drfusion", ["--stage", "--image-loss"])],
+)
+def test_flags_of_the_other_method_are_said_to_be_unused(
+    drfuse: Cli, method: str, unused: list[str]
+) -> None:
+    done = drfuse(
+        "train", "pairs", "-o", "w.safetensors", "--method", method, "--width", "16",
+        "--correction", "none", "--stage", "coupled", "--image-loss", "0",
+    )  # fmt: skip
+    warnings = [line for line in done.err.splitlines() if "does not use" in line]
+    assert [line.split()[-1] for line in warnings] == unused
+    assert all(f"training {method}" in line for line in warnings)
+
+
 def test_a_line_per_message(drfuse: Cli) -> None:
     done = drfuse("train", "pairs", "-o", "w.safetensors")
     assert done.err.splitlines() == [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,7 +18,7 @@ from drfuse_cli.errors import DrfuseError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from drfuse_cli.training import TrainProgress
+    from drfuse_cli.training import TrainOptions, TrainProgress
 
 Data = Annotated[list[Path], typer.Argument(metavar="DATA", help="Folders of clean pairs.")]
 Output = Annotated[
@@ -137,10 +138,28 @@ def train(
         run_dir=run_dir, correction=correction, stage=stage, size=size,
         regularisation=regularisation, image_loss=image_loss,
     )  # fmt: skip
+    for flag in _unheard(chosen):
+        console.warn(f"training {method} does not use {flag}")
     _use_threads(threads)
     with console.progress(counted=False) as bar:
         run(chosen, _reporter(bar))
     console.result(str(output))
+
+
+_OF: dict[Method, tuple[str, ...]] = {
+    "drfusion": ("width", "precision", "correction"),
+    "recofuse": ("stage", "size", "regularisation", "image_loss"),
+}
+"""What one method listens to alone."""
+
+
+def _unheard(chosen: TrainOptions) -> Iterator[str]:
+    """The flags given that only the other method uses."""
+    usual = {field.name: field.default for field in fields(chosen)}
+    for method, names in _OF.items():
+        for name in names if method != chosen.method else ():
+            if getattr(chosen, name) != usual[name]:
+                yield f"--{name.replace('_', '-')}"
 
 
 def _use_threads(threads: int | None) -> None:
