@@ -3,7 +3,8 @@
     python bench/trust.py --task ivif [--weights NAME]
 
 Prints, for each preset and step, the share of the residual that the data term gives back at a few
-frequencies, and kappa of the f row.
+frequencies by the learned law alone, kappa of the f row, and the share of the error shown by the
+residual that is believed of either source.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ def main() -> None:
                 + " ".join(f"{g:.2f}" for g in gains(learned[i], learned[i + 3], d, noise[i], gain))
                 for i, (d, gain) in enumerate(((first, 1.0), (second, LUMA_NOISE_GAIN)))
             )
-            kappa = float(torch.sigmoid(torch.tensor(learned[6])))
-            print(f"{name:<10} t = {t}  {text}  kappa {kappa:.2f}")
+            kappa, *shares = torch.sigmoid(torch.tensor(learned[6:9])).tolist()
+            believed = " ".join(f"{share:.2f}" for share in shares)
+            print(f"{name:<10} t = {t}  {text}  kappa {kappa:.2f}  shares {believed}")
 
 
 if __name__ == "__main__":

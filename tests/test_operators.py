@@ -361,7 +361,9 @@ def test_what_is_known_of_images_already_changes_nothing(case: Case) -> None:
     whole = flat.expand(*flat.shape[:2], *operator.shape)
     expected = operator.prox(whole, y, 0.04, noise)
     close(operator.prox(flat, y, 0.04, noise, operator.analyse(y)), expected, 1e-10)
-    close(operator.power(y, operator.analyse(y)), operator.power(y), 1e-10)
+    residual = operator.residual(flat, operator.analyse(y))
+    close(residual, operator.analyse(y - operator.A(whole)), 1e-9)
+    close(operator.correct(flat, residual, 0.04, noise), expected, 1e-10)
 
 
 # ---- wrong operators ------------------------------------------------------------------------
@@ -391,11 +393,23 @@ class Wrong(Operator):
     def gram(self, variance: Tensor | float) -> Tensor:
         return self.right.gram(variance)
 
-    def power(self, y: Tensor) -> Tensor:
-        return self.right.power(y)
+    @property
+    def observed_frequency(self) -> Tensor:
+        return self.right.observed_frequency
 
-    def prox(self, x: Tensor, y: Tensor, variance: Tensor | float, noise_var: Tensor) -> Tensor:
-        return x + 2.5 * (self.right.prox(x, y.roll(1, -1), variance, noise_var) - x)
+    def power(self, analysed: Tensor) -> Tensor:
+        return self.right.power(analysed)
+
+    def analyse(self, y: Tensor) -> Tensor:
+        return self.right.analyse(y.roll(1, -1))
+
+    def residual(self, x: Tensor, analysed: Tensor) -> Tensor:
+        return self.right.residual(x, analysed)
+
+    def correct(
+        self, x: Tensor, residual: Tensor, variance: Tensor | float, noise_var: Tensor
+    ) -> Tensor:
+        return x + 2.5 * (self.right.correct(x, residual, variance, noise_var) - x)
 
 
 @by_name

@@ -164,13 +164,19 @@ class Dummy:
 Three = tuple[float, float, float]
 
 
-def with_trust(levels: Three, slopes: Three, kappa: float) -> JointCorrection:
+def with_trust(
+    levels: Three, slopes: Three, kappa: float, shares: Three = (0, 0, 0)
+) -> JointCorrection:
     """A correction with the same, known trust at every step."""
+
+    def logit(p: float) -> float:
+        return math.log(max(p, 1e-30) / (1 - p))
+
     correction = JointCorrection().double()
     last = correction.trust[-1]
     assert isinstance(last, torch.nn.Linear)
     with torch.no_grad():
-        last.bias.copy_(torch.tensor([*levels, *slopes, math.log(kappa / (1 - kappa))]))
+        last.bias.copy_(torch.tensor([*levels, *slopes, *map(logit, (kappa, *shares))]))
     return correction
 
 
@@ -332,6 +338,23 @@ def test_the_error_of_an_estimate_is_a_power_law_over_frequency() -> None:
         torch.testing.assert_close(X_bar[:, seen.channels], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("degradation", [NOISY, BLURRED, POOLED, COMPOSITE], ids=str)
+def test_errors_that_the_residual_shows_are_corrected(degradation: Degradation) -> None:
+    """What a share of the excess does, against a trust that knows nothing: nearer the scene."""
+    inputs = make_inputs(degradation, degradation)
+    X_hat, m = random_state()
+    blind, seeing = (
+        with_trust((-9.0, -9.0, -9.0), (0, 0, 0), 0.5, (share,) * 3).float() for share in (0.0, 0.9)
+    )
+    with torch.no_grad():
+        before, after = (c(X_hat, m, inputs, step_time(1), mode="data") for c in (blind, seeing))
+    for seen in inputs.observations:
+        left, right = (
+            (seen.operator.A(X[:, seen.channels]) - seen.y).norm() for X in (before, after)
+        )
+        assert right < 0.9 * left
+
+
 def test_fusion_only_moves_the_fused_image_and_not_the_sources() -> None:
     X_hat, m, X_bar = corrected("fusion", make_inputs())
     for channels in (SOURCE1, SOURCE2, CHROMA):
@@ -439,7 +462,7 @@ def test_the_trust_depends_on_step_source_and_degradation() -> None:
         later = trust(torch.cat((condition, step_time(1)), 1))
         fewer = trust(torch.cat((condition, step_time(1, steps=1)), 1))
         elsewhere = trust(torch.cat((make_inputs(BLURRED).condition, step_time(3)), 1))
-    assert here.shape == (1, 7)
+    assert here.shape == (1, 10)
     for other in (later, fewer, elsewhere):
         assert (here != other).all()
     assert len(set(here[0, :3].tolist())) == 3

@@ -73,6 +73,14 @@ class GeneralOperator(Operator):
         columns = torch.fft.rfftfreq(self._canvas[1], dtype=torch.float64)
         return torch.hypot(rows[:, None], columns[None, :]).to(self.device, self.dtype)
 
+    @cached_property
+    def observed_frequency(self) -> Tensor:
+        rows, columns = (
+            torch.fft.fftfreq(n // self.scale, self.scale, dtype=torch.float64)
+            for n in self._canvas
+        )
+        return torch.hypot(rows[:, None], columns[None, :]).to(self.device, self.dtype)
+
     @property
     def blur(self) -> GeneralOperator:
         return GeneralOperator(
@@ -116,19 +124,15 @@ class GeneralOperator(Operator):
         blocks = power.reshape(*power.shape[:-2], s, rows // s, s, columns // s)
         return blocks.mean((-4, -2))
 
-    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
-        mirrored = _mirror(y)
-        return torch.fft.fft2(mirrored, norm="ortho").abs() ** 2
+    def power(self, analysed: Tensor) -> Tensor:
+        return torch.fft.fft2(_mirror(analysed), norm="ortho").abs() ** 2
 
-    def prox(
-        self,
-        x: Tensor,
-        y: Tensor,
-        variance: Tensor | float,
-        noise_var: Tensor,
-        analysed: Tensor | None = None,
+    def residual(self, x: Tensor, analysed: Tensor) -> Tensor:
+        return analysed - self.A(x.expand(*x.shape[:-2], *self.shape))
+
+    def correct(
+        self, x: Tensor, residual: Tensor, variance: Tensor | float, noise_var: Tensor
     ) -> Tensor:
-        x = x.expand(*x.shape[:-2], *self.shape)
         gram = self.gram(variance)
         # Averaged over one flip it is symmetric on mirrored images, as the iteration needs.
         gain = 1 / ((gram + torch.roll(gram.flip(-1), 1, -1)) / 2 + noise_var)
@@ -141,7 +145,7 @@ class GeneralOperator(Operator):
         def system(z: Tensor) -> Tensor:
             return self.A(self._coloured(self.adjoint(z), variance)) + noise_var * z
 
-        z = _conjugate_gradient(system, closed_form, y - self.A(x), self.iterations)
+        z = _conjugate_gradient(system, closed_form, residual, self.iterations)
         return x + self._coloured(self.adjoint(z), variance)
 
 

@@ -31,7 +31,7 @@ def prior_level(
     noise and blur. ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
     """
     shape = natural_spectrum(operator.frequency, operator.shape)
-    power = operator.power(y, analysed)
+    power = operator.power(operator.analyse(y) if analysed is None else analysed)
     height, width = operator.out_shape
     rows = max(2, min(power.shape[-2], math.ceil(0.1 * height * operator.scale)))
     columns = max(2, min(power.shape[-1], math.ceil(0.1 * width * operator.scale)))
@@ -44,16 +44,8 @@ def prior_level(
     return _LEVEL * level.clamp_min(1e-12)[..., None, None]
 
 
-def prior_variance(
-    operator: Operator,
-    y: Tensor,
-    noise_var: Tensor,
-    level: Tensor | None = None,
-    analysed: Tensor | None = None,
-) -> Tensor:
-    """The power-law prior of each channel of ``y``, over ``operator.frequency``."""
-    if level is None:
-        level = prior_level(operator, y, noise_var, analysed)
+def prior_variance(operator: Operator, level: Tensor) -> Tensor:
+    """The power-law prior of each channel over ``operator.frequency``, from its level."""
     return level * natural_spectrum(operator.frequency, operator.shape)
 
 
@@ -61,17 +53,18 @@ def lift(
     operator: Operator,
     y: Tensor,
     noise_var: Tensor,
-    level: Tensor | None = None,
+    prior: Tensor | None = None,
     analysed: Tensor | None = None,
 ) -> Tensor:
     """The maximum a posteriori image under the power-law prior, ``B x C x H x W``.
 
-    ``level`` is that of the prior, where it is not to be that of ``y`` itself; ``analysed``: what
+    ``prior``: its spectrum, where it is not to be that of ``y`` itself; ``analysed``: what
     ``operator.analyse`` makes of ``y``. Subsumes the Wiener filter (40) and the exact inverse
     of the composite operator.
     """
     if analysed is None:
         analysed = operator.analyse(y)
+    if prior is None:
+        prior = prior_variance(operator, prior_level(operator, y, noise_var, analysed))
     mean = y.mean((-2, -1), keepdim=True)
-    variance = prior_variance(operator, y, noise_var, level, analysed)
-    return operator.prox(mean, y, variance, noise_var, analysed)
+    return operator.prox(mean, y, prior, noise_var, analysed)

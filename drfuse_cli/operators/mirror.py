@@ -54,6 +54,10 @@ class MirrorOperator(Operator):
         return torch.hypot(rows[:, None], columns[None, :]).to(self.response)
 
     @property
+    def observed_frequency(self) -> Tensor:
+        return self.frequency[: self.out_shape[0], : self.out_shape[1]]
+
+    @property
     def blur(self) -> MirrorOperator:
         return MirrorOperator(self.response)
 
@@ -98,8 +102,8 @@ class MirrorOperator(Operator):
     def analyse(self, y: Tensor) -> Tensor:
         return dct2(y)
 
-    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
-        return (self.analyse(y) if analysed is None else analysed) ** 2
+    def power(self, analysed: Tensor) -> Tensor:
+        return analysed**2
 
     def _spectrum(self, x: Tensor) -> Tensor:
         if x.shape[-2:] != (1, 1):
@@ -108,15 +112,11 @@ class MirrorOperator(Operator):
         flat[..., :1, :1] = x * math.sqrt(self.shape[0] * self.shape[1])
         return flat
 
-    def prox(
-        self,
-        x: Tensor,
-        y: Tensor,
-        variance: Tensor | float,
-        noise_var: Tensor,
-        analysed: Tensor | None = None,
+    def residual(self, x: Tensor, analysed: Tensor) -> Tensor:
+        return analysed - self._fold(self.response * self._spectrum(x))
+
+    def correct(
+        self, x: Tensor, residual: Tensor, variance: Tensor | float, noise_var: Tensor
     ) -> Tensor:
-        observed = self.analyse(y) if analysed is None else analysed
-        residual = observed - self._fold(self.response * self._spectrum(x))
         weighted = residual / (self.gram(variance) + noise_var)
         return x + idct2(variance * self.response * self._unfold(weighted))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
 from torch import Tensor
+
+from drfuse_cli.operators.rings import Rings
 
 
 class Operator(ABC):
@@ -36,11 +39,30 @@ class Operator(ABC):
     def blur(self) -> Operator:
         """The same blur without the pooling."""
 
+    @property
+    @abstractmethod
+    def observed_frequency(self) -> Tensor:
+        """The same for every coefficient of an observation, on the grid of :meth:`gram`."""
+
+    @cached_property
+    def rings(self) -> Rings:
+        """Rings of frequencies on both grids."""
+        return Rings.of(self.observed_frequency, self.frequency)
+
     def analyse(self, y: Tensor) -> Tensor:
-        """What :meth:`prox` and :meth:`power` need to know of an observation, found once."""
+        """An observation in the form that the methods below look at it."""
         return y
 
     @abstractmethod
+    def residual(self, x: Tensor, analysed: Tensor) -> Tensor:
+        """``analyse(y - A x)`` from ``x`` and ``analyse(y)``."""
+
+    @abstractmethod
+    def correct(
+        self, x: Tensor, residual: Tensor, variance: Tensor | float, noise_var: Tensor
+    ) -> Tensor:
+        """:meth:`prox` for a residual that is known already."""
+
     def prox(
         self,
         x: Tensor,
@@ -57,11 +79,13 @@ class Operator(ABC):
         :meth:`analyse` makes of ``y``, where it is known already. As ``s2`` falls to 0 this
         becomes the projection (8).
         """
+        analysed = self.analyse(y) if analysed is None else analysed
+        return self.correct(x, self.residual(x, analysed), variance, noise_var)
 
     @abstractmethod
     def gram(self, variance: Tensor | float) -> Tensor:
         """The spectrum of ``A C A'``: the signal power that reaches each observed frequency."""
 
     @abstractmethod
-    def power(self, y: Tensor, analysed: Tensor | None = None) -> Tensor:
-        """Squared spectral coefficients of an observation, on the grid of :meth:`gram`."""
+    def power(self, analysed: Tensor) -> Tensor:
+        """Squared spectral coefficients of an analysed observation, on the grid of :meth:`gram`."""

@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from drfuse_cli.config import Correction
 from drfuse_cli.networks.fusion_net import CONDITION
+from drfuse_cli.operators.discrepancy import error_spectrum
 from drfuse_cli.samplers.observation import FUSED, SOURCE1, SOURCE2, Inputs, Observation
 
 _REFERENCE = 0.1  # cycles per pixel, where the learned trust is stated
 _LOWEST = 0.01
 _GREY_LEVEL = 1 / 255
+_NOTHING = 1e-6  # a share that no picture shows
 
 
 def join(x1: Tensor, x2: Tensor, f: Tensor, chroma: Tensor) -> Tensor:
@@ -33,23 +35,23 @@ def error_variance(frequency: Tensor, level: Tensor, slope: Tensor) -> Tensor:
 class JointCorrection(nn.Module):
     """Proximal correction with learned trust per step, source and degradation.
 
-    The error of the estimate is modelled as a power law over frequency: its level and
-    slope come from a small network that sees the step and the degradations, so the data
-    term acts where the operator still has gain and the noise is below that error, and
-    nowhere else. kappa weighs the f row. Sources: DRFusion eqs. (15), (17), (19);
-    drfusion.md section 5.4; ideas.md section 2.
+    The error of the estimate is modelled as a power law over frequency, and besides as a share
+    of what its residual shows: a small network that sees the step and the degradations says
+    level, slope and share. So the data term acts where the operator still has gain and
+    the noise is below that error, and nowhere else. kappa weighs the f row. Sources: DRFusion
+    eqs. (15), (17), (19); drfusion.md section 5.4; ideas.md section 2.
     """
 
     def __init__(self, hidden: int = 32) -> None:
         super().__init__()
         self.trust = nn.Sequential(
-            nn.Linear(CONDITION + 2, hidden), nn.SiLU(), nn.Linear(hidden, 7)
+            nn.Linear(CONDITION + 2, hidden), nn.SiLU(), nn.Linear(hidden, 10)
         )
         last = self.trust[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         with torch.no_grad():
-            last.bias.copy_(torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0]))
+            last.bias.copy_(torch.tensor([*[0.0] * 3, *[1.0] * 3, 0.0, *[0.0] * 3]))
 
     def forward(
         self, X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor, mode: Correction = "joint"
@@ -60,9 +62,9 @@ class JointCorrection(nn.Module):
         if mode in ("joint", "data"):
             X_bar = X_hat.clone()
             for index, seen in enumerate(inputs.observations):
-                level, slope = learned[:, index, None], learned[:, index + 3, None]
+                level, slope, share = (learned[:, index + k, None] for k in (0, 3, 7))
                 X_bar[:, seen.channels] = self._data_term(
-                    X_hat[:, seen.channels], seen, level, slope
+                    X_hat[:, seen.channels], seen, level, slope, torch.sigmoid(share)
                 )
         if mode in ("joint", "fusion"):
             kappa = torch.sigmoid(learned[:, 6, None])
@@ -73,9 +75,17 @@ class JointCorrection(nn.Module):
         return X_bar
 
     @staticmethod
-    def _data_term(x: Tensor, seen: Observation, level: Tensor, slope: Tensor) -> Tensor:
-        variance = error_variance(seen.operator.frequency, level, slope)
-        return seen.operator.prox(x, seen.y, variance, seen.noise_var, seen.analysed)
+    def _data_term(
+        x: Tensor, seen: Observation, level: Tensor, slope: Tensor, share: Tensor
+    ) -> Tensor:
+        A = seen.operator
+        residual = A.residual(x, seen.analysed)
+        variance = error_variance(A.frequency, level, slope)
+        if bool((share > _NOTHING).any()):
+            shown = error_spectrum(A, residual.detach(), seen.noise_var)
+            # No error is larger than the scene, whatever the residual says of what the blur took.
+            variance = variance + share * shown.minimum(seen.prior)
+        return A.correct(x, residual, variance, seen.noise_var)
 
 
 def no_correction(X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor) -> Tensor:

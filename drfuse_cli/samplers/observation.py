@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from drfuse_cli.operators.lift import lift
+from drfuse_cli.operators.lift import lift, prior_level, prior_variance
 from drfuse_cli.operators.operator import Operator
 
 
@@ -28,7 +28,15 @@ class Observation:
 
     def lift(self) -> Tensor:
         """The coloured-prior estimate at full resolution, ``B x C x H x W``."""
-        return lift(self.operator, self.y, self.noise_var, self.level, self.analysed)
+        return lift(self.operator, self.y, self.noise_var, self.prior, self.analysed)
+
+    @cached_property
+    def prior(self) -> Tensor:
+        """The power-law prior of the scene over ``operator.frequency``, ``B x C x H x W``."""
+        level = self.level
+        if level is None:
+            level = prior_level(self.operator, self.y, self.noise_var, self.analysed)
+        return prior_variance(self.operator, level)
 
     @cached_property
     def analysed(self) -> Tensor:
