@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -29,8 +32,15 @@ SIZE = (320, 440)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> LoadedWeights:
-    path = make_weights(tmp_path_factory.mktemp("weights") / "w.safetensors")
-    return load_weights(str(path), "ivif")
+    """Whose correction believes nothing of what its residual shows, as the bundled ones do."""
+    believing = believing_weights(tmp_path_factory.mktemp("weights"))
+    bias = believing.tensors["correction.trust.2.bias"].clone()
+    bias[7:] = -20
+    return replace(believing, tensors={**believing.tensors, "correction.trust.2.bias": bias})
+
+
+def believing_weights(folder: Path) -> LoadedWeights:
+    return load_weights(str(make_weights(folder / "w.safetensors")), "ivif")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +101,21 @@ def test_blocks_make_the_same_picture(
         assert a.rms == pytest.approx(b.rms, abs=0.01)
     assert [state["t"] for state in whole.states] == [state["t"] for state in parts.states]
     assert np.abs(whole.states[0]["f"] - parts.states[0]["f"]).mean() < 0.001
+
+
+@pytest.mark.parametrize("setting", ["noise", "blur", "composite"])
+def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
+    scene: tuple[Image, Image], setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    images = degraded(scene, SETTINGS[setting])
+    engine = Engine(believing_weights(tmp_path), FuseOptions(device="cpu", steps=2))
+    whole = engine.fuse(*images, SETTINGS[setting])
+    monkeypatch.setattr(module, "_BLOCK_LIMIT", 50_000)
+    monkeypatch.setattr(module, "_BLOCK", 224)
+    parts = engine.fuse(*images, SETTINGS[setting])
+    assert not np.array_equal(whole.weight_map, parts.weight_map)
+    for a, b in [(whole.fused, parts.fused), *zip(whole.sources, parts.sources, strict=True)]:
+        assert share_beyond_one(a.pixels, b.pixels) == 0
 
 
 @pytest.mark.usefixtures("blocks")
