@@ -66,12 +66,9 @@ def draw_quad(
             for image in visible
         ]
     )
-    seen_infrared = [
-        impair(image[0], draw_all(INFRARED, rng, wide=True), rng) for image in infrared
-    ]
+    seen_infrared = [_degraded(image[0], INFRARED, rng) for image in infrared]
     seen_visible = [
-        impair(image.transpose(1, 2, 0), draw_all(VISIBLE, rng, wide=True), rng).transpose(2, 0, 1)
-        for image in visible
+        _degraded(image.transpose(1, 2, 0), VISIBLE, rng).transpose(2, 0, 1) for image in visible
     ]
 
     def grey(planes: np.ndarray) -> Tensor:
