@@ -13,7 +13,9 @@ from torch import nn
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.models import RecoFuse, build_network
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, FusionSizes
+from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import CrossAttention, TimeAwareFusion
+from drfuse_cli.samplers.recofuse import Latents
 
 
 def parameters(module: nn.Module) -> int:
@@ -87,6 +89,36 @@ def test_the_module_is_told_the_time_unless_built_without() -> None:
         assert not torch.allclose(timed(*z, early), timed(*z, late), atol=1e-4)
         untimed = TimeAwareFusion(FusionSizes(width=32, pooled=4, timed=False), 4)
         assert torch.equal(untimed(*z, early), untimed(*z, late))
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_branches_follow_the_fused_state_by_the_learned_share(timed: bool) -> None:
+    z = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+    fused, t = torch.randn(1, 4, 8, 8), torch.tensor([50])
+    feedback = Feedback(4, timed=timed)
+    with torch.no_grad():
+        assert all(map(torch.equal, feedback(*z, fused, t), z)), "not at all at first"
+        feedback.shares[:4] = 1
+        visible, infrared = feedback(*z, fused, t)
+        assert torch.allclose(visible, fused, atol=1e-6)
+        assert torch.equal(infrared, z[1])
+        if feedback.time is not None:
+            feedback.time.leave.weight.normal_()
+        told = not torch.allclose(feedback(*z, fused, t)[0], feedback(*z, fused, t - 40)[0])
+    assert told == timed
+
+
+def test_as_published_both_branches_go_on_from_the_fused_state() -> None:
+    z = Latents(torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8))
+    model, t = tiny_model(replace(TINY, feedback="whole")), torch.tensor([50])
+    with torch.no_grad():
+        fused = model.fuse(z, t)
+        assert all(torch.equal(state, fused) for state in model.couple(z, t))
+    plain = {name: value for name, value in PUBLISHED.as_dict().items() if name != "feedback"}
+    with torch.device("meta"):
+        older = build_network(plain)
+    assert isinstance(older, RecoFuse)
+    assert older.feedback is None
 
 
 def test_weights_are_between_zero_and_one_and_need_not_sum_to_one() -> None:

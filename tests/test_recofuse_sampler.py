@@ -32,6 +32,10 @@ class Recorder:
         self.fused.append((states, int(t[0])))
         return 0.25 * states.infrared + 0.5 * states.visible
 
+    def couple(self, states: Latents, t: Tensor) -> Latents:
+        z_f = self.fuse(states, t)
+        return Latents(z_f, z_f)
+
     def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents:
         self.asked.append((states, int(t[0])))
         return self.prediction

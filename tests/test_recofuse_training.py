@@ -72,7 +72,7 @@ def moved(learner: RecoFuseLearner, folder: Path) -> set[str]:
     [
         ("autoencoder", {"autoencoder"}),
         ("branches", {"visible", "infrared"}),
-        ("coupled", {"visible", "infrared", "fusion"}),
+        ("coupled", {"visible", "infrared", "fusion", "feedback"}),
     ],
 )
 def test_a_stage_moves_its_own_parts(
@@ -98,15 +98,16 @@ def test_the_fusion_step_moves_the_module_alone(
     assert all(map(torch.equal, before, learner.model.visible.parameters()))
 
 
-@pytest.mark.parametrize("regularisation", ["joint", "separate"])
+@pytest.mark.parametrize(("regularisation", "follows"), [("joint", True), ("separate", False)])
 def test_the_other_regularisations_run(
-    regularisation: str, folder: Path, tiny: Path, tmp_path: Path
+    regularisation: str, follows: bool, folder: Path, tiny: Path, tmp_path: Path
 ) -> None:
     run = options(
         folder, tmp_path / "w.safetensors", tiny, stage="coupled", regularisation=regularisation
     )
     learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
-    assert moved(learner, folder) == {"visible", "infrared", "fusion"}
+    feedback = {"feedback"} if follows else set()
+    assert moved(learner, folder) == {"visible", "infrared", "fusion"} | feedback
 
 
 def test_a_whole_run_repeats_resumes_and_measures(folder: Path, tiny: Path, tmp_path: Path) -> None:
@@ -141,7 +142,9 @@ def test_a_whole_run_repeats_resumes_and_measures(folder: Path, tiny: Path, tmp_
 def test_the_published_form_trains_too(folder: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    noise = tiny_weights(tmp_path / "noise.safetensors", replace(TINY, predicts="noise"))
+    noise = tiny_weights(
+        tmp_path / "noise.safetensors", replace(TINY, predicts="noise", feedback="whole")
+    )
     run = options(folder, tmp_path / "w.safetensors", noise, stage="coupled")
     learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
     assert moved(learner, folder) == {"visible", "infrared", "fusion"}

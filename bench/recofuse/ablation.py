@@ -4,10 +4,11 @@
 
 ``--init`` holds the auto-encoder and the branches after their own stages. From there every
 variant trains the last stage alike in seed, data order and steps, and is scored by
-``bench/recofuse/run.py``. ``late`` fuses once at the end, ``untimed`` is not told the time,
-``separate`` moves branches and fusion module apart, ``joint`` moves all by one loss; ``late``
-shows in its restored sources what is left without coupling. Losses are the published ones: no
-restored images beside their latents.
+``bench/recofuse/run.py``. ``whole`` starts every step of both branches from the fused state, as
+published, ``full`` a learned share of the way there; ``late`` fuses once at the end, ``untimed``
+is not told the time, ``separate`` moves branches and fusion module apart, ``joint`` moves all by
+one loss; ``late`` shows in its restored sources what is left without coupling. Losses are the
+published ones: no restored images beside their latents.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -36,14 +38,16 @@ class Variant:
     regularisation: str = "alternating"
     coupled: bool = True
     timed: bool = True
+    feedback: Literal["whole", "learned"] = "learned"
 
     def of(self, arch: RecoFuseArchitecture) -> RecoFuseArchitecture:
         fusion = replace(arch.fusion, timed=self.timed)
-        return replace(arch, coupled=self.coupled, fusion=fusion)
+        return replace(arch, coupled=self.coupled, fusion=fusion, feedback=self.feedback)
 
 
 VARIANTS = (
     Variant("full"),
+    Variant("whole", feedback="whole"),
     Variant("late", coupled=False),
     Variant("untimed", timed=False),
     Variant("separate", regularisation="separate"),

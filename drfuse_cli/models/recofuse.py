@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from drfuse_cli.networks.recofuse.architecture import RecoFuseArchitecture
 from drfuse_cli.networks.recofuse.autoencoder import Autoencoder, Features
 from drfuse_cli.networks.recofuse.branch import Branch
+from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import TimeAwareFusion
 from drfuse_cli.samplers.mean_reverting import MeanReverting
 from drfuse_cli.samplers.recofuse import (
@@ -54,6 +55,8 @@ class RecoFuse(nn.Module):
         self.autoencoder = Autoencoder(arch.autoencoder)
         self.visible, self.infrared = (Branch(arch.branch, channels) for _ in range(2))
         self.fusion = TimeAwareFusion(arch.fusion, channels)
+        learned = arch.feedback == "learned"
+        self.feedback = Feedback(channels, timed=arch.fusion.timed) if learned else None
         self.register_buffer("spread", torch.ones(channels))
         self.process = MeanReverting()
 
@@ -68,6 +71,13 @@ class RecoFuse(nn.Module):
     def fuse(self, states: Latents, t: Tensor) -> Tensor:
         fused: Tensor = self.fusion(states.visible, states.infrared, t)
         return fused
+
+    def couple(self, states: Latents, t: Tensor) -> Latents:
+        """What both branches take a step from."""
+        z_f = self.fuse(states, t)
+        if self.feedback is None:
+            return Latents(z_f, z_f)
+        return Latents(*self.feedback(*states, z_f, t))
 
     def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents:
         visible = self.visible(states.visible, means.visible, t)

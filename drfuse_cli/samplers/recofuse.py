@@ -24,6 +24,8 @@ class Networks(Protocol):
 
     def fuse(self, states: Latents, t: Tensor) -> Tensor: ...
 
+    def couple(self, states: Latents, t: Tensor) -> Latents: ...
+
     def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents: ...
 
 
@@ -80,8 +82,7 @@ def advance(
     """The states of both branches at time ``after``, from those at ``now``."""
     t, s = (torch.full((len(z.visible),), n, device=z.visible.device) for n in (now, after))
     if coupled:
-        z_f = networks.fuse(z, t)
-        z = Latents(z_f, z_f)
+        z = networks.couple(z, t)
     return step(z, networks.predict(z, means, t), means, t, s)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
-from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
+from drfuse_cli.networks.recofuse.architecture import PUBLISHED, SMALL
 from drfuse_cli.networks.recofuse.autoencoder import Features
 from drfuse_cli.samplers.mean_reverting import TIMES
 from drfuse_cli.samplers.recofuse import Latents, advance, start, times
@@ -61,7 +61,7 @@ def _colour(image: Tensor) -> Tensor:
 
 def _start(options: TrainOptions) -> RecoFuse:
     if options.init is None:
-        return RecoFuse(PUBLISHED if options.size == "published" else RecoFuseArchitecture())
+        return RecoFuse(PUBLISHED if options.size == "published" else SMALL)
     model = load_weights(options.init, options.task, "recofuse").network()
     assert isinstance(model, RecoFuse)
     return model.train().requires_grad_(True)
@@ -129,7 +129,8 @@ class RecoFuseLearner(Learner):
             self.optimisers = _optimisers(m.autoencoder, lr)
             return
         self._of_branches = [*_optimisers(m.visible, lr), *_optimisers(m.infrared, lr)]
-        self._of_fusion = _optimisers(m.fusion, lr)
+        coupling = nn.ModuleList([m.fusion] if m.feedback is None else [m.fusion, m.feedback])
+        self._of_fusion = _optimisers(coupling, lr)
         self.optimisers = [*self._of_branches, *self._of_fusion]
 
     @torch.no_grad()
@@ -211,8 +212,7 @@ class RecoFuseLearner(Learner):
         now, z = self._on_the_way(means, rng, coupled=coupled)
         t = torch.full((len(z.visible),), now, device=self.device)
         if coupled:
-            z_f = self.model.fuse(z, t)
-            z = Latents(z_f, z_f)
+            z = self.model.couple(z, t)
         found = self.model.predict(z, means, t)
         loss = sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
         if not self.options.image_loss:
@@ -243,10 +243,7 @@ class RecoFuseLearner(Learner):
         process = self.model.process
         t = torch.from_numpy(rng.integers(1, TIMES + 1, len(means.visible))).to(self.device)
         own = Latents(*(self._noised(*ends, t, rng) for ends in zip(clean, means, strict=True)))
-        z = own
-        if coupled:
-            z_f = self.model.fuse(own, t)
-            z = Latents(z_f, z_f)
+        z = self.model.couple(own, t) if coupled else own
         reached = self.model.step(z, self.model.predict(z, means, t), means, t, t - 1)
         wanted = (
             process.posterior_mean(*ends, t, t - 1) for ends in zip(own, clean, means, strict=True)

@@ -61,7 +61,9 @@ class RecoFuseArchitecture:
     ``predicts``: what a branch returns, the ``noise`` of the published method or the ``clean``
     latent, with which steps of any length are stable. ``steps``: what the weights were meant to
     be sampled with. ``coupled`` off leaves the fusion module out of the loop: each branch goes
-    on from its own state (the paper's ablations I and II).
+    on from its own state (the paper's ablations I and II). ``feedback``: how far a branch goes
+    from its own state to the fused one before a step, the ``whole`` way as published, or as
+    ``learned``.
     """
 
     kind: str = "recofuse"
@@ -71,12 +73,15 @@ class RecoFuseArchitecture:
     predicts: Literal["clean", "noise"] = "clean"
     steps: int = 6
     coupled: bool = True
+    feedback: Literal["whole", "learned"] = "whole"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and names."""
         plain: dict[str, Any] = _listed(asdict(self))
         return plain
 
+
+SMALL = RecoFuseArchitecture(feedback="learned")
 
 PUBLISHED = RecoFuseArchitecture(
     autoencoder=AutoencoderSizes(8, (4, 8, 8, 16), 8, 1),
