@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -45,18 +44,33 @@ def _stands_out(x1: Tensor, x2: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def ideal_fusion(x1: Tensor, x2: Tensor, *, targets: bool) -> Tensor:
-    """What fusion of the clean sources should give, ``B x 1 x H x W``, sides over 16 pixels.
+def ideal_fusion(x1: Tensor, x2: Tensor) -> Tensor:
+    """What fusion of clean infrared (source 1) and visible should give, ``B x 1 x H x W``.
 
     Source 2, and on top of it what source 1 is brighter by, wherever source 1 carries the
-    contrast of the neighbourhood; with ``targets`` also wherever it stands out by itself.
+    contrast of the neighbourhood or stands out by itself.
     The pixelwise maximum of eq. (22) washes texture out under a bright but flat source, and
-    a choice of either source leaves dark rims around hot targets; this does neither.
+    a choice of either source leaves dark rims around hot targets; this does neither. Sides
+    are over 16 pixels.
     """
-    share = _carries(x1, x2)
-    if targets:
-        share = torch.maximum(share, _stands_out(x1, x2))
+    share = torch.maximum(_carries(x1, x2), _stands_out(x1, x2))
     return x2 + share * (x1 - x2).clamp_min(0)
+
+
+@torch.no_grad()
+def livelier(x1: Tensor, x2: Tensor) -> Tensor:
+    """What fusion of anatomy (source 1) and activity should give, ``B x 1 x H x W``.
+
+    Of the smooth parts the brighter; of the fine parts the one with more contrast around it, the
+    anatomy's where it has at least half of the activity's, so that folds stay seen under bright
+    activity. Nowhere outside of both sources: a weight of eq. (19) must be able to give it.
+    """
+    smooth1, smooth2 = _spread_out(x1, 15), _spread_out(x2, 15)
+    fine1, fine2 = x1 - smooth1, x2 - smooth2
+    lead = torch.log(2 * (_spread_out(fine1**2, 9) + 1e-6) / (_spread_out(fine2**2, 9) + 1e-6))
+    share = torch.sigmoid(6 * lead)
+    fused = torch.maximum(smooth1, smooth2) + share * fine1 + (1 - share) * fine2
+    return fused.clamp(torch.minimum(x1, x2), torch.maximum(x1, x2))
 
 
 @torch.no_grad()
@@ -131,8 +145,8 @@ class LossWeights:
 
 
 WEIGHTS: dict[Task, LossWeights] = {
-    "ivif": LossWeights(partial(ideal_fusion, targets=True)),
-    "medical": LossWeights(partial(ideal_fusion, targets=False)),
+    "ivif": LossWeights(ideal_fusion),
+    "medical": LossWeights(livelier),
     "multifocus": LossWeights(sharper),
 }
 
