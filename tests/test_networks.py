@@ -222,7 +222,7 @@ def test_a_network_is_rebuilt_from_its_description() -> None:
 
 def test_a_description_may_leave_out_what_is_usual() -> None:
     described = {"kind": "drfusion", "widths": [8, 12, 16]}
-    assert build_network(described).arch == Architecture.of_width(8)
+    assert build_network(described).arch == Architecture.of_size(8, 3)
 
 
 @pytest.mark.parametrize(

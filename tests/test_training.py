@@ -22,6 +22,7 @@ from drfuse_cli.training.losses import (
     gradient_loss,
     ideal_fusion,
     intensity_loss,
+    livelier,
     restoration_loss,
     sharper,
     structure_loss,
@@ -231,14 +232,42 @@ def test_the_ideal_fusion_keeps_texture_and_hot_targets() -> None:
     generator = torch.Generator().manual_seed(0)
     texture = 0.3 + 0.2 * torch.rand(1, 1, 96, 96, generator=generator)
     bright = torch.full_like(texture, 0.8)
-    assert torch.equal(ideal_fusion(bright, texture, targets=False), texture)
-    assert torch.equal(ideal_fusion(texture + 0.4, bright * 0, targets=False), texture + 0.4)
+    assert torch.equal(ideal_fusion(bright, texture), texture)
+    assert torch.equal(ideal_fusion(texture + 0.4, bright * 0), texture + 0.4)
     thermal = torch.full_like(texture, 0.1)
     thermal[..., 44:52, 44:50] = 1.0
-    fused = ideal_fusion(thermal, texture, targets=True)
+    fused = ideal_fusion(thermal, texture)
     assert (fused[..., 44:52, 44:50] > 0.95).all()
     assert torch.equal(fused[..., :20, :], texture[..., :20, :])
     assert (fused >= texture).all(), "no dark rim around the target"
+
+
+def test_anatomy_stays_seen_under_bright_activity() -> None:
+    generator = torch.Generator().manual_seed(0)
+    folds = 0.3 + 0.2 * torch.rand(1, 1, 96, 96, generator=generator)
+    active = 0.45 + 0.01 * torch.rand(1, 1, 96, 96, generator=generator)
+    fused = livelier(folds, active)
+    assert (fused >= torch.minimum(folds, active)).all()
+    assert (fused <= torch.maximum(folds, active)).all()
+    inner = (..., slice(16, -16), slice(16, -16))
+    seen = torch.stack((fused[inner].ravel(), folds[inner].ravel()))
+    assert torch.corrcoef(seen)[0, 1] > 0.9, "the folds show"
+    assert fused[inner].mean() > 0.43, "and so does the activity"
+    assert torch.allclose(livelier(active, 0 * active), active)
+
+
+def test_how_much_of_the_residual_is_believed_is_drawn_in_training_alone(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = options(folder, tmp_path / "w.safetensors", width=16)
+    learner = DRFusionLearner(run, torch.device("cpu"), tmp_path)
+    pairs, drawn = load_pairs((folder,), "ivif"), set()
+    for _ in range(3):
+        learner.update(pairs, 0.5)
+        drawn.add(learner.model.correction.belief)
+    assert len(drawn) == 3
+    assert all(0 <= belief < 1 for belief in drawn)
+    assert learner.average.correction.belief == 1
 
 
 def test_kernels_move_along_orthogonal_matrices() -> None:
@@ -303,6 +332,35 @@ def test_multifocus_learns_from_sharp_pictures_and_from_pairs(folder: Path, tmp_
             (tmp_path / "real" / name / file.name).write_bytes(file.read_bytes())
     both = load_pairs((tmp_path / "real", folder / "vis"), "multifocus")
     assert [pair.sharp for pair in both] == [False] * 3 + [True] * 3
+
+
+def test_the_encoder_can_be_kept(folder: Path, tmp_path: Path) -> None:
+    start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    run = options(folder, tmp_path / "b.safetensors", init=str(start), freeze_encoder=True)
+    learner = DRFusionLearner(run, torch.device("cpu"), tmp_path)
+    before = {name: p.detach().clone() for name, p in learner.model.network.named_parameters()}
+    learner.update(load_pairs((folder,), "ivif"), 0.5)
+    moved = [n for n, p in learner.model.network.named_parameters() if not p.equal(before[n])]
+    assert {name.split(".")[0] for name in moved} == {
+        *("embed", "entry", "body", "noise_head", "weight_head")
+    }
+
+
+def test_a_new_encoder_cannot_be_kept(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DrfuseError, match="--freeze-encoder"):
+        train(options(folder, tmp_path / "w.safetensors", freeze_encoder=True), quiet)
+
+
+def test_shares_that_are_off_can_be_learned_again(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", width=16)
+    correction = DRFusionLearner(run, torch.device("cpu"), tmp_path).model.correction
+    last = correction.trust[-1]
+    with torch.no_grad():
+        last.bias[7:] = -20
+    before = last.bias[:7].clone()
+    correction.reopen()
+    assert (torch.sigmoid(last.bias[7:]) > 0.05).all()
+    assert torch.equal(last.bias[:7], before)
 
 
 def test_a_run_can_start_from_weights(folder: Path, tmp_path: Path) -> None:

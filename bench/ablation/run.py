@@ -35,7 +35,8 @@ def train(options: argparse.Namespace, correction: str) -> Path:
             *(sys.executable, "-m", "drfuse_cli", "train", *map(str, options.train)),
             *("--task", options.task, "-o", str(weights), "--steps", str(options.steps)),
             *("--crop", str(options.crop), "--batch-size", str(options.batch_size)),
-            *("--width", str(options.width), "--seed", "0", "--correction", correction),
+            *("--width", str(options.width), "--seed", str(options.seed)),
+            *("--correction", correction),
         ]
         subprocess.run(command, check=True)
     return weights
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=64)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument(
         "--only", nargs="+", choices=CORRECTIONS, default=list(CORRECTIONS), help="corrections"

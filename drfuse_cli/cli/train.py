@@ -36,8 +36,18 @@ Crop = Annotated[
 ]
 LearningRate = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
 Width = Annotated[int, typer.Option("--width", min=8, help="Channels of the network.")]
+Middle = Annotated[
+    int, typer.Option("--middle", min=1, help="Blocks of the network at its lowest resolution.")
+]
 Init = Annotated[
     str | None, typer.Option("--init", metavar="WEIGHTS", help="Weights to start from.")
+]
+FreezeEncoder = Annotated[
+    bool,
+    typer.Option(
+        "--freeze-encoder",
+        help="Keep what --init learned to see in the sources; train what the steps make of it.",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Val = Annotated[
@@ -105,7 +115,9 @@ def train(
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     width: Width = 64,
+    middle: Middle = 3,
     init: Init = None,
+    freeze_encoder: FreezeEncoder = False,
     resume: Resume = False,
     val: Val = None,
     val_every: ValEvery = 1000,
@@ -133,10 +145,10 @@ def train(
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, crop=crop or usual_crop, lr=lr, seed=seed,
-        device=options.parse_device(device), precision=precision, width=width, init=init,
-        resume=resume, val=val, val_every=val_every, checkpoint_every=checkpoint_every,
-        run_dir=run_dir, correction=correction, stage=stage, size=size,
-        regularisation=regularisation, image_loss=image_loss,
+        device=options.parse_device(device), precision=precision, width=width, middle=middle,
+        init=init, freeze_encoder=freeze_encoder, resume=resume, val=val, val_every=val_every,
+        checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction, stage=stage,
+        size=size, regularisation=regularisation, image_loss=image_loss,
     )  # fmt: skip
     for flag in _unheard(chosen):
         console.warn(f"training {method} does not use {flag}")
@@ -147,7 +159,7 @@ def train(
 
 
 _OF: dict[Method, tuple[str, ...]] = {
-    "drfusion": ("width", "precision", "correction"),
+    "drfusion": ("width", "middle", "freeze_encoder", "precision", "correction"),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),
 }
 """What one method listens to alone."""

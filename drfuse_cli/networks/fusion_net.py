@@ -48,9 +48,9 @@ class Architecture:
     steps: int = 3
 
     @classmethod
-    def of_width(cls, width: int) -> Architecture:
-        """The usual proportions at another width of the first level."""
-        return cls(widths=(width, 3 * width // 2, 2 * width))
+    def of_size(cls, width: int, middle: int) -> Architecture:
+        """The usual proportions at another width of the first level, ``middle`` blocks deep."""
+        return cls(widths=(width, 3 * width // 2, 2 * width), depths=(1, 1, middle))
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "widths": list(self.widths), "depths": list(self.depths)}

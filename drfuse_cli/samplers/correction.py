@@ -16,6 +16,7 @@ _REFERENCE = 0.1  # cycles per pixel, where the learned trust is stated
 _LOWEST = 0.01
 _GREY_LEVEL = 1 / 255
 _NOTHING = 1e-6  # a share that no picture shows
+_SHARES, _LITTLE, _MOST = slice(7, 10), -2.0, 3.0
 
 
 def join(x1: Tensor, x2: Tensor, f: Tensor, chroma: Tensor) -> Tensor:
@@ -40,7 +41,12 @@ class JointCorrection(nn.Module):
     level, slope and share. So the data term acts where the operator still has gain and
     the noise is below that error, and nowhere else. kappa weighs the f row. Sources: DRFusion
     eqs. (15), (17), (19); drfusion.md section 5.4; ideas.md section 2.
+
+    ``belief``, 0..1: how much of the learned share counts. Training draws it for every batch,
+    as dropout does with features: a network that always meets the whole correction leans on it.
     """
+
+    belief = 1.0
 
     def __init__(self, hidden: int = 32) -> None:
         super().__init__()
@@ -51,7 +57,14 @@ class JointCorrection(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         with torch.no_grad():
-            last.bias.copy_(torch.tensor([*[0.0] * 3, *[1.0] * 3, 0.0, *[0.0] * 3]))
+            last.bias.copy_(torch.tensor([*[0.0] * 3, *[1.0] * 3, 0.0, *[_MOST] * 3]))
+
+    @torch.no_grad()
+    def reopen(self) -> None:
+        """Believes residuals a little where the weights do not: nothing else would be learned."""
+        last = self.trust[-1]
+        assert isinstance(last, nn.Linear)
+        last.bias[_SHARES].clamp_(min=_LITTLE)
 
     def forward(
         self, X_hat: Tensor, m: Tensor, inputs: Inputs, time: Tensor, mode: Correction = "joint"
@@ -64,7 +77,7 @@ class JointCorrection(nn.Module):
             for index, seen in enumerate(inputs.observations):
                 level, slope, share = (learned[:, index + k, None] for k in (0, 3, 7))
                 X_bar[:, seen.channels] = self._data_term(
-                    X_hat[:, seen.channels], seen, level, slope, torch.sigmoid(share)
+                    X_hat[:, seen.channels], seen, level, slope, self.belief * torch.sigmoid(share)
                 )
         if mode in ("joint", "fusion"):
             kappa = torch.sigmoid(learned[:, 6, None])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from drfuse_cli.errors import DrfuseError
 from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.networks.precision import choose_precision
@@ -45,10 +46,20 @@ def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
 
 def _start(options: TrainOptions) -> DRFusion:
     if options.init is None:
-        return DRFusion(Architecture.of_width(options.width))
+        if options.freeze_encoder:
+            raise DrfuseError(
+                "--freeze-encoder would leave a new network's encoder untrained",
+                hint="give the weights to start from with --init",
+            )
+        return DRFusion(Architecture.of_size(options.width, options.middle))
     model = load_weights(options.init, options.task).network()
     assert isinstance(model, DRFusion)
-    return model.train().requires_grad_(True)
+    model.train().requires_grad_(True)
+    if options.freeze_encoder:
+        model.network.encoder.requires_grad_(False)
+    else:
+        model.correction.reopen()
+    return model
 
 
 class DRFusionLearner(Learner):
@@ -93,6 +104,7 @@ class DRFusionLearner(Learner):
         tensors = torch.from_numpy(first), torch.from_numpy(rgb)
         inputs, clean = degrade(*tensors, draws, rng, self.device)
         steps = int(rng.choice(list(_STEP_ODDS), p=list(_STEP_ODDS.values())))
+        self.model.correction.belief = float(rng.uniform())
         estimates: list[Tensor] = []
         with uncorrected(self.model) as raw:
             state = self.model(

@@ -36,8 +36,12 @@ class TrainOptions:
     device: str = "auto"
     precision: str = "auto"
     width: int = 64
+    middle: int = 3
+    """Blocks at an eighth of the resolution."""
     init: str | None = None
-    """Weights to start from, as ``load_weights`` takes them; their sizes replace ``width``."""
+    """Weights to start from, as ``load_weights`` takes them; their sizes replace those here."""
+    freeze_encoder: bool = False
+    """Of DRFusion: what reads the sources stays as ``init`` has it, the steps alone learn."""
     resume: bool = False
     val: Path | None = None
     val_every: int = 1000
