@@ -51,7 +51,7 @@ def entry(options: argparse.Namespace, file: Path) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "task": loaded.task,
         "method": loaded.method,
-        "default": True,
+        "default": not options.extra,
         "architecture": loaded.architecture,
         "parameters": sum(tensor.numel() for tensor in loaded.tensors.values()),
         "licence": options.licence,
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--licence", required=True)
     parser.add_argument("--command", required=True, help="the training command, without paths")
     parser.add_argument("--notes", default="", help="what the command does not say")
+    parser.add_argument("--extra", action="store_true", help="not the default of its task")
     parser.add_argument("--scores", type=Path)
     parser.add_argument("--blend", nargs=2, metavar=("EARLIER", "SHARE"))
     options = parser.parse_args()
