@@ -33,14 +33,15 @@ SIZE = (320, 440)
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> LoadedWeights:
     """Whose correction believes nothing of what its residual shows, as the bundled ones do."""
-    believing = believing_weights(tmp_path_factory.mktemp("weights"))
-    bias = believing.tensors["correction.trust.2.bias"].clone()
-    bias[7:] = -20
-    return replace(believing, tensors={**believing.tensors, "correction.trust.2.bias": bias})
+    return random_weights(tmp_path_factory.mktemp("weights"), share=-20)
 
 
-def believing_weights(folder: Path) -> LoadedWeights:
-    return load_weights(str(make_weights(folder / "w.safetensors")), "ivif")
+def random_weights(folder: Path, share: float) -> LoadedWeights:
+    """``share``: log-odds of what is believed of the residual."""
+    found = load_weights(str(make_weights(folder / "w.safetensors")), "ivif")
+    bias = found.tensors["correction.trust.2.bias"].clone()
+    bias[7:] = share
+    return replace(found, tensors={**found.tensors, "correction.trust.2.bias": bias})
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +104,19 @@ def test_blocks_make_the_same_picture(
     assert np.abs(whole.states[0]["f"] - parts.states[0]["f"]).mean() < 0.001
 
 
+@pytest.mark.parametrize("believing", ["random, half believed", "ivif-tiny"])
 @pytest.mark.parametrize("setting", ["noise", "blur", "composite"])
 def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
-    scene: tuple[Image, Image], setting: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scene: tuple[Image, Image],
+    setting: str,
+    believing: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     images = degraded(scene, SETTINGS[setting])
-    engine = Engine(believing_weights(tmp_path), FuseOptions(device="cpu", steps=2))
+    bundled = believing == "ivif-tiny"
+    weights = load_weights("ivif-tiny", "ivif") if bundled else random_weights(tmp_path, share=0)
+    engine = Engine(weights, FuseOptions(device="cpu", steps=2))
     whole = engine.fuse(*images, SETTINGS[setting])
     monkeypatch.setattr(module, "_BLOCK_LIMIT", 50_000)
     monkeypatch.setattr(module, "_BLOCK", 224)

@@ -42,8 +42,9 @@ SURFACE = {
     "--tile --seed --workers --limit --allow-unpaired --overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
     "train": "data --output -o --task --method --steps --minutes --batch-size --crop --lr --seed "
-    "--device --precision --width --init --resume --val --val-every --checkpoint-every --run-dir "
-    "--correction --stage --size --regularisation --image-loss --threads --overwrite",
+    "--device --precision --width --middle --init --freeze-encoder --resume --val --val-every "
+    "--checkpoint-every --run-dir --correction --stage --size --regularisation --image-loss "
+    "--threads --overwrite",
     "inspect": "images --json",
     "calibrate": "root --name --output -o --task --roles --register --crop --agc --fit --limit "
     "--workers --allow-unpaired --overwrite --json",
