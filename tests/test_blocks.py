@@ -32,7 +32,7 @@ SIZE = (320, 440)
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> LoadedWeights:
-    """Whose correction believes nothing of what its residual shows, as the bundled ones do."""
+    """Whose correction believes nothing of what its residual shows, as most bundled ones do."""
     return random_weights(tmp_path_factory.mktemp("weights"), share=-20)
 
 

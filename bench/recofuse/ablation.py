@@ -4,8 +4,8 @@
 
 ``--init`` holds the auto-encoder and the branches after their own stages. From there every
 variant trains the last stage alike in seed, data order and steps, and is scored by
-``bench/recofuse/run.py``. ``whole`` starts every step of both branches from the fused state, as
-published, ``full`` a learned share of the way there; ``late`` fuses once at the end, ``untimed``
+``bench/recofuse/run.py``. ``full`` starts every step of both branches from the fused state, as
+published, ``learned`` a learned share of the way there; ``late`` fuses once at the end, ``untimed``
 is not told the time, ``separate`` moves branches and fusion module apart, ``joint`` moves all by
 one loss; ``late`` shows in its restored sources what is left without coupling. Losses are the
 published ones: no restored images beside their latents.
@@ -38,7 +38,7 @@ class Variant:
     regularisation: str = "alternating"
     coupled: bool = True
     timed: bool = True
-    feedback: Literal["whole", "learned"] = "learned"
+    feedback: Literal["whole", "learned"] = "whole"
 
     def of(self, arch: RecoFuseArchitecture) -> RecoFuseArchitecture:
         fusion = replace(arch.fusion, timed=self.timed)
@@ -47,7 +47,7 @@ class Variant:
 
 VARIANTS = (
     Variant("full"),
-    Variant("whole", feedback="whole"),
+    Variant("learned", feedback="learned"),
     Variant("late", coupled=False),
     Variant("untimed", timed=False),
     Variant("separate", regularisation="separate"),

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
-from drfuse_cli.networks.recofuse.architecture import PUBLISHED, SMALL
+from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
 from drfuse_cli.networks.recofuse.autoencoder import Features
 from drfuse_cli.samplers.mean_reverting import TIMES
 from drfuse_cli.samplers.recofuse import Latents, advance, start, times
@@ -61,7 +61,7 @@ def _colour(image: Tensor) -> Tensor:
 
 def _start(options: TrainOptions) -> RecoFuse:
     if options.init is None:
-        return RecoFuse(PUBLISHED if options.size == "published" else SMALL)
+        return RecoFuse(PUBLISHED if options.size == "published" else RecoFuseArchitecture())
     model = load_weights(options.init, options.task, "recofuse").network()
     assert isinstance(model, RecoFuse)
     return model.train().requires_grad_(True)

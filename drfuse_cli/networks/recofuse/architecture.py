@@ -81,8 +81,6 @@ class RecoFuseArchitecture:
         return plain
 
 
-SMALL = RecoFuseArchitecture(feedback="learned")
-
 PUBLISHED = RecoFuseArchitecture(
     autoencoder=AutoencoderSizes(8, (4, 8, 8, 16), 8, 1),
     branch=BranchSizes(64, (1, 1, 1, 28), 1, (1, 1, 1, 1)),
