@@ -29,7 +29,7 @@ def gains(level: float, slope: float, d: Degradation, noise_std: float, gain: fl
     """``C g^2 / (C g^2 + s2)`` at :data:`FREQUENCIES`, aliases of pooling left out."""
     f = torch.tensor(FREQUENCIES)
     blur = gaussian_response(_GRID, torch.tensor([d.blur_sigma]))[0]
-    signal = error_variance(f, torch.tensor(level), torch.tensor(slope)) * (
+    signal = error_variance(f.log(), torch.tensor(level), torch.tensor(slope)) * (
         blur[(f * 2 * _GRID).round().long()] ** 2 / d.sr_scale**2
     )
     noise = noise_variance(torch.tensor([noise_std]), torch.tensor([False]), gain).squeeze()
@@ -63,7 +63,7 @@ def main() -> None:
                 + " ".join(f"{g:.2f}" for g in gains(learned[i], learned[i + 3], d, noise[i], gain))
                 for i, (d, gain) in enumerate(((first, 1.0), (second, LUMA_NOISE_GAIN)))
             )
-            kappa, *shares = torch.sigmoid(torch.tensor(learned[6:9])).tolist()
+            kappa, *shares = torch.sigmoid(torch.tensor(learned[6:])).tolist()
             believed = " ".join(f"{share:.2f}" for share in shares)
             print(f"{name:<10} t = {t}  {text}  kappa {kappa:.2f}  shares {believed}")
 

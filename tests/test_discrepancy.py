@@ -13,8 +13,8 @@ from torch import Tensor
 from drfuse_cli.config import Degradation
 from drfuse_cli.operators.build import build_operator
 from drfuse_cli.operators.discrepancy import error_spectrum
-from drfuse_cli.operators.lift import lift, natural_spectrum
-from drfuse_cli.operators.operator import Operator
+from drfuse_cli.operators.lift import lift
+from drfuse_cli.operators.operator import Operator, natural_spectrum
 from drfuse_cli.operators.rings import Rings
 from drfuse_cli.samplers.correction import JointCorrection
 from drfuse_cli.samplers.observation import Observation

@@ -13,9 +13,9 @@ from drfuse_cli.config import Degradation
 from drfuse_cli.operators.build import border_coverage, build_operator
 from drfuse_cli.operators.general import GeneralOperator
 from drfuse_cli.operators.kernels import psf_response
-from drfuse_cli.operators.lift import lift, natural_spectrum, prior_level, prior_variance
+from drfuse_cli.operators.lift import lift, prior_level, prior_variance
 from drfuse_cli.operators.mirror import MirrorOperator
-from drfuse_cli.operators.operator import Operator
+from drfuse_cli.operators.operator import Operator, natural_spectrum
 
 SHAPE = (72, 96)
 CONTRAST = 4e-5

@@ -49,7 +49,8 @@ class Engine:
         self.precision = choose_precision(self.device, options.precision)
         torch.manual_seed(options.seed)
         model = weights.network().eval()
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = torch.channels_last if self.device.type == "cuda" else torch.preserve_format
+        self.model = model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         self.runner = _RUNNERS[weights.method](self.model, self.device, self.precision, options)
         # On a processor batches save nothing, and its libraries may sum in another order.
         self.batches = self.device.type == "cuda"

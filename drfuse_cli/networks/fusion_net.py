@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from drfuse_cli.networks.convolution import Conv
+from drfuse_cli.networks.convolution import Conv, modulated, side_by_side
 
 STATE = ("x1", "x2", "f", "cb", "cr")
 """Channels of the state: restored sources, fused luminance, chroma of the colour source."""
@@ -79,11 +79,10 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> C
 
 def _unshuffle(*images: Tensor) -> Tensor:
     """Images side by side at half the resolution, of about unit spread."""
-    x = torch.cat(images, dim=1)
-    b, c, h, w = x.shape
+    b, _, h, w = images[0].shape
     # F.pixel_unshuffle does the same and takes twice as long on processors.
-    x = x.view(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4)
-    return x.flatten(1, 3).mul_(_SPREAD)
+    parts = [x.reshape(b, -1, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4) for x in images]
+    return torch.cat(parts, dim=1).flatten(1, 3).mul_(_SPREAD)
 
 
 def _shuffle(x: Tensor) -> Tensor:
@@ -112,9 +111,8 @@ class Block(nn.Module):
         nn.init.zeros_(self.film.bias)
 
     def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.film(embedding)[..., None, None].chunk(2, dim=1)
-        changed = torch.addcmul(shift, self.conv1(h), 1 + scale).relu_()
-        return self.conv2(changed).add_(h)
+        scale, shift = self.film(embedding).chunk(2, dim=1)
+        return self.conv2(modulated(h, self.conv1, 1 + scale, shift).relu_()).add_(h)
 
 
 class Stack(nn.ModuleList):
@@ -198,6 +196,5 @@ class FusionNet(nn.Module):
         height, width = state.shape[-2:]
         seen = _unshuffle(pad_to_multiple(state), pad_to_multiple(estimate))
         h = self.body(self.entry(seen).add_(features), embedding)
-        change = _CHANGE * _shuffle(self.noise_head(h))[..., :height, :width]
-        weight = _shuffle(self.weight_head(h))[..., :height, :width]
-        return change, torch.sigmoid(weight)
+        made = _shuffle(side_by_side(h, self.noise_head, self.weight_head))[..., :height, :width]
+        return _CHANGE * made[:, :-1], torch.sigmoid(made[:, -1:])

@@ -8,18 +8,10 @@ from torch import Tensor
 
 from drfuse_cli.operators.operator import Operator
 
-# Natural images: power falls as frequency^-2.2 (ideas.md section 3, measured).
-_SLOPE = 2.2
 # Median of a squared normal over its mean, and what is left of the level so measured:
 # spectra of images are heavier-tailed than the model, and a lower level lifts better.
 _CHI2_MEDIAN = 0.4549
 _LEVEL = 0.55
-
-
-def natural_spectrum(frequency: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Expected power of a natural image over frequency, up to one factor."""
-    lowest = 0.5 / max(shape)
-    return (frequency**2 + lowest**2) ** (-_SLOPE / 2)
 
 
 def prior_level(
@@ -30,13 +22,12 @@ def prior_level(
     The median of observed over expected power in the low frequencies, where signal outweighs
     noise and blur. ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
     """
-    shape = natural_spectrum(operator.frequency, operator.shape)
     power = operator.power(operator.analyse(y) if analysed is None else analysed)
     height, width = operator.out_shape
     rows = max(2, min(power.shape[-2], math.ceil(0.1 * height * operator.scale)))
     columns = max(2, min(power.shape[-1], math.ceil(0.1 * width * operator.scale)))
     power = power[..., :rows, :columns]
-    expected = operator.gram(shape)[..., :rows, :columns].expand_as(power)
+    expected = operator.gram(operator.natural_spectrum)[..., :rows, :columns].expand_as(power)
     low, noise = (power / expected).flatten(-2), (1 / expected).flatten(-2)
     if low.shape[-1] > 1:
         low, noise = low[..., 1:], noise[..., 1:]  # the mean says nothing about contrast
@@ -46,7 +37,7 @@ def prior_level(
 
 def prior_variance(operator: Operator, level: Tensor) -> Tensor:
     """The power-law prior of each channel over ``operator.frequency``, from its level."""
-    return level * natural_spectrum(operator.frequency, operator.shape)
+    return level * operator.natural_spectrum
 
 
 def lift(

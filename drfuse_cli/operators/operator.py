@@ -5,9 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from drfuse_cli.operators.rings import Rings
+
+# Natural images: power falls as frequency^-2.2 (ideas.md section 3, measured).
+_SLOPE = 2.2
+
+
+def natural_spectrum(frequency: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Expected power of a natural image over frequency, up to one factor."""
+    lowest = 0.5 / max(shape)
+    return (frequency**2 + lowest**2) ** (-_SLOPE / 2)
 
 
 class Operator(ABC):
@@ -33,6 +43,16 @@ class Operator(ABC):
     @abstractmethod
     def frequency(self) -> Tensor:
         """Radial frequency of every spectral coefficient, cycles per full-resolution pixel."""
+
+    @cached_property
+    def log_frequency(self) -> Tensor:
+        """Its logarithm, from a hundredth of a cycle on."""
+        return torch.log(self.frequency.clamp_min(0.01))
+
+    @cached_property
+    def natural_spectrum(self) -> Tensor:
+        """Expected power of a natural image over :attr:`frequency`, up to one factor."""
+        return natural_spectrum(self.frequency, self.shape)
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -12,10 +13,9 @@ from drfuse_cli.networks.fusion_net import CONDITION
 from drfuse_cli.operators.discrepancy import error_spectrum
 from drfuse_cli.samplers.observation import FUSED, SOURCE1, SOURCE2, Inputs, Observation
 
-_REFERENCE = 0.1  # cycles per pixel, where the learned trust is stated
-_LOWEST = 0.01
-_GREY_LEVEL = 1 / 255
-_NOTHING = 1e-6  # a share that no picture shows
+_REFERENCE = math.log(0.1)  # cycles per pixel, where the learned trust is stated
+_GREY_LEVEL = -2 * math.log(255)  # its square, as the levels are stated
+_NOTHING = 1e-3  # a share that no picture shows
 _SHARES, _LITTLE, _MOST = slice(7, 10), -2.0, 3.0
 
 
@@ -24,13 +24,13 @@ def join(x1: Tensor, x2: Tensor, f: Tensor, chroma: Tensor) -> Tensor:
     return torch.cat((x1, x2, f, chroma), dim=1)
 
 
-def error_variance(frequency: Tensor, level: Tensor, slope: Tensor) -> Tensor:
-    """Power-law spectrum of the estimate's error over cycles per pixel, in image units squared.
+def error_variance(log_frequency: Tensor, level: Tensor, slope: Tensor) -> Tensor:
+    """Power-law spectrum of the estimate's error, in image units squared.
 
-    ``level`` is its logarithm in squared grey levels at 0.1 cycles per pixel.
+    ``log_frequency`` of cycles per pixel; ``level`` is the spectrum's logarithm in squared grey
+    levels at 0.1 cycles per pixel.
     """
-    octaves = torch.log(frequency.clamp_min(_LOWEST) / _REFERENCE)
-    return _GREY_LEVEL**2 * torch.exp(level - slope * octaves)
+    return torch.exp((level + slope * _REFERENCE + _GREY_LEVEL) - slope * log_frequency)
 
 
 class JointCorrection(nn.Module):
@@ -93,7 +93,7 @@ class JointCorrection(nn.Module):
     ) -> Tensor:
         A = seen.operator
         residual = A.residual(x, seen.analysed)
-        variance = error_variance(A.frequency, level, slope)
+        variance = error_variance(A.log_frequency, level, slope)
         if bool((share > _NOTHING).any()):
             shown = error_spectrum(A, residual.detach(), seen.noise_var)
             # No error is larger than the scene, whatever the residual says of what the blur took.

@@ -53,12 +53,13 @@ def sample(
         time = inputs.condition.new_tensor([[t / steps, 1 / steps]]).expand(len(X), 2)
         signal, noise = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
         change, m = network(X / signal, X_bar, features, inputs.condition, time)
-        e = (X - signal * (X_bar + change)) / noise
-        X_hat = (X - noise * e) / signal  # (16)
+        X_hat = X_bar + change
         X_bar = correct(X_hat, m, inputs, time)  # (17), (19)
-        X = X_bar  # (18) with alpha_bar[0] = 1
         if t > 1:
+            e = (X - signal * X_hat) / noise  # (16), which X_hat solves
             X = alpha_bar[t - 1].sqrt() * X_bar + (1 - alpha_bar[t - 1]).sqrt() * e  # (18)
+        else:
+            X = X_bar  # (18) with alpha_bar[0] = 1
         if callback is not None:
             callback(t, X_bar, m)
     return X

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from drfuse_cli.networks.convolution import Conv
 from drfuse_cli.networks.fusion_net import OBSERVED, STATE, Architecture, FusionNet
@@ -22,24 +23,27 @@ _SECONDS = 0.3
 
 def network_multiply_adds(arch: Architecture, height: int, width: int, steps: int) -> int:
     """Multiply-adds of all convolutions that one pair takes; nothing is computed."""
-    total = 0
-
-    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += module.weight.numel() * output.shape[-2] * output.shape[-1]
-
     with torch.device("meta"), torch.no_grad():
         network = FusionNet(arch)
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(count)
         images, condition = torch.empty(1, OBSERVED, height, width), torch.empty(1, 9)
-        features = network.encode(images, images, condition)
-        once, total = total, 0
+        with _Convolutions() as once:
+            features = network.encode(images, images, condition)
         state = torch.empty(1, len(STATE), height, width)
-        network(state, state, features, condition, torch.empty(1, 2))
-    return once + steps * total
+        with _Convolutions() as step:
+            network(state, state, features, condition, torch.empty(1, 2))
+    return once.multiply_adds + steps * step.multiply_adds
+
+
+class _Convolutions(FlopCounterMode):
+    """Counts inside its block."""
+
+    def __init__(self) -> None:
+        super().__init__(display=False)
+
+    @property
+    def multiply_adds(self) -> int:
+        counts = self.get_flop_counts()["Global"]
+        return int(counts[torch.ops.aten.convolution]) // 2
 
 
 def ceiling(device: torch.device, precision: Precision, cores: int = 1) -> float:
