@@ -4,7 +4,7 @@
 
 Prints, for each preset and step, the share of the residual that the data term gives back at a few
 frequencies by the learned law alone, kappa of the f row, and the share of the error shown by the
-residual that is believed of either source.
+residual that is believed of either source and of chroma.
 """
 
 from __future__ import annotations

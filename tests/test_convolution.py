@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from drfuse_cli.networks import convolution
-from drfuse_cli.networks.convolution import Conv
+from drfuse_cli.networks.convolution import Conv, modulated, side_by_side
 
 quick = pytest.mark.skipif(
     not torch.backends.nnpack.is_available(), reason="this torch was built without NNPACK"
@@ -71,3 +71,30 @@ def test_gradients_are_those_of_the_ordinary_convolution() -> None:
     conv(x).square().sum().backward()
     assert conv.weight.grad is not None
     assert conv.weight.grad.abs().max() > 0
+
+
+def test_convolutions_side_by_side() -> None:
+    torch.manual_seed(0)
+    convs, x = (Conv(20, 18), Conv(20, 4)), torch.randn(2, 20, 9, 12)
+    with torch.no_grad():
+        found = side_by_side(x, *convs)
+        expected = torch.cat([nn.Conv2d.forward(conv, x) for conv in convs], dim=1)
+    assert (found - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_modulated_convolution_is_scaled_and_shifted(batch: int) -> None:
+    """Each image by its own numbers; one alone by way of the kernel, with the same gradients."""
+    torch.manual_seed(0)
+    conv, x = Conv(16, 16), torch.randn(batch, 16, 9, 12)
+    gain, shift = (torch.randn(batch, 16, requires_grad=True) for _ in range(2))
+    expected = gain[..., None, None] * conv(x) + shift[..., None, None]
+    found = modulated(x, conv, gain, shift)
+    assert (found - expected).abs().max() < 1e-4
+    parts = [gain, shift, conv.weight, conv.bias]
+    wanted = torch.autograd.grad(expected.square().mean(), parts)
+    got = torch.autograd.grad(found.square().mean(), parts)
+    for one, other in zip(got, wanted, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+    with torch.no_grad():
+        assert (modulated(x, conv, gain, shift) - expected).abs().max() < 1e-4

@@ -242,6 +242,27 @@ def test_the_ideal_fusion_keeps_texture_and_hot_targets() -> None:
     assert (fused >= texture).all(), "no dark rim around the target"
 
 
+def test_a_black_thermal_sky_does_not_shade_a_bright_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    sky = 0.7 + 0.01 * torch.rand(1, 1, 96, 96, generator=generator)
+    thermal = torch.zeros_like(sky)
+    thermal[..., 48:] = 0.3 + 0.4 * torch.rand(1, 1, 96, 48, generator=generator)
+    fused = ideal_fusion(thermal, sky)
+    assert (fused[..., :48] > 0.69).all()
+    assert (fused[..., :48] < 0.72).all()
+
+
+def test_of_two_textures_the_livelier_is_seen() -> None:
+    generator = torch.Generator().manual_seed(0)
+    walls = 0.5 + 0.3 * torch.rand(1, 1, 96, 96, generator=generator)
+    faint = 0.4 + 0.1 * torch.rand(1, 1, 96, 96, generator=generator)
+    inner = (..., slice(24, -24), slice(24, -24))
+    for first, second in ((walls, faint), (faint + 0.3, walls - 0.3)):
+        fused = ideal_fusion(first, second)[inner].ravel()
+        seen = torch.corrcoef(torch.stack((fused, walls[inner].ravel())))
+        assert seen[0, 1] > 0.8
+
+
 def test_anatomy_stays_seen_under_bright_activity() -> None:
     generator = torch.Generator().manual_seed(0)
     folds = 0.3 + 0.2 * torch.rand(1, 1, 96, 96, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,40 +38,60 @@ def _carries(x1: Tensor, x2: Tensor) -> Tensor:
     return _spread_out((lead > 0).to(x1.dtype), 15)
 
 
-def _stands_out(x1: Tensor, x2: Tensor) -> Tensor:
-    """Hot targets: brighter than their surroundings and than the other source, 0..1."""
-    excess = (x1 - _spread_out(x1, 31) - 0.04) / 0.12
+def _stands_out(x1: Tensor, x2: Tensor, least: float, surely: float) -> Tensor:
+    """Brighter than the other source and, by ``least`` to ``surely``, than what is around: 0..1."""
+    excess = (x1 - _spread_out(x1, 31) - least) / (surely - least)
     return excess.clamp(0, 1) * ((x1 - x2) / 0.12).clamp(0, 1)
+
+
+def _fine(x: Tensor) -> Tensor:
+    return x - _spread_out(x, 15)
+
+
+def _livelier(x1: Tensor, x2: Tensor, lead: Tensor | float = 0.0) -> Tensor:
+    """Where source 1 has more contrast in its fine parts, 0..1.
+
+    ``lead`` is what it gets ahead, in logarithms of the variance.
+    """
+    variance1, variance2 = (_spread_out(_fine(x) ** 2, 9) + 1e-6 for x in (x1, x2))
+    return torch.sigmoid(6 * (torch.log(variance1 / variance2) + lead))
+
+
+def _between(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Nowhere outside of both sources: a weight of eq. (19) must be able to give it."""
+    return f.clamp(torch.minimum(x1, x2), torch.maximum(x1, x2))
 
 
 @torch.no_grad()
 def ideal_fusion(x1: Tensor, x2: Tensor) -> Tensor:
     """What fusion of clean infrared (source 1) and visible should give, ``B x 1 x H x W``.
 
-    Source 2, and on top of it what source 1 is brighter by, wherever source 1 carries the
-    contrast of the neighbourhood or stands out by itself.
+    Of the smooth parts source 2, and on top of it what source 1 is brighter by, wherever that
+    carries the contrast of the neighbourhood; of the fine parts those with more contrast, but
+    not those of a source 1 that is darker: a black thermal sky must not shade a bright one. What
+    is hot beyond doubt stays as bright as it is.
     The pixelwise maximum of eq. (22) washes texture out under a bright but flat source, and
     a choice of either source leaves dark rims around hot targets; this does neither. Sides
     are over 16 pixels.
     """
-    share = torch.maximum(_carries(x1, x2), _stands_out(x1, x2))
-    return x2 + share * (x1 - x2).clamp_min(0)
+    share = torch.maximum(_carries(x1, x2), _stands_out(x1, x2, 0.04, 0.16))
+    added = share * (x1 - x2).clamp_min(0)
+    darker = _spread_out(x1 - x2, 15).clamp(max=0)
+    fine = _livelier(x1, x2, 40 * darker) * _fine(x1 - x2)
+    fused = _between(x2 + added + (fine - _fine(added)), x1, x2)
+    return fused + _stands_out(x1, x2, 0.15, 0.35) * (x1 - fused).clamp_min(0)
 
 
 @torch.no_grad()
 def livelier(x1: Tensor, x2: Tensor) -> Tensor:
     """What fusion of anatomy (source 1) and activity should give, ``B x 1 x H x W``.
 
-    Of the smooth parts the brighter; of the fine parts the one with more contrast around it, the
-    anatomy's where it has at least half of the activity's, so that folds stay seen under bright
-    activity. Nowhere outside of both sources: a weight of eq. (19) must be able to give it.
+    Of the smooth parts the brighter; of the fine parts those with more contrast, the anatomy's
+    where it has at least half of the activity's, so that folds stay seen under bright activity.
     """
-    smooth1, smooth2 = _spread_out(x1, 15), _spread_out(x2, 15)
-    fine1, fine2 = x1 - smooth1, x2 - smooth2
-    lead = torch.log(2 * (_spread_out(fine1**2, 9) + 1e-6) / (_spread_out(fine2**2, 9) + 1e-6))
-    share = torch.sigmoid(6 * lead)
-    fused = torch.maximum(smooth1, smooth2) + share * fine1 + (1 - share) * fine2
-    return fused.clamp(torch.minimum(x1, x2), torch.maximum(x1, x2))
+    added = _spread_out(x1 - x2, 15).clamp_min(0)
+    fine = _livelier(x1, x2, math.log(2)) * _fine(x1 - x2)
+    return _between(x2 + added + fine, x1, x2)
 
 
 @torch.no_grad()
