@@ -13,8 +13,8 @@ from drfuse_cli.networks.fusion_net import CONDITION
 from drfuse_cli.operators.discrepancy import error_spectrum
 from drfuse_cli.samplers.observation import FUSED, SOURCE1, SOURCE2, Inputs, Observation
 
-_REFERENCE = math.log(0.1)  # cycles per pixel, where the learned trust is stated
-_GREY_LEVEL = -2 * math.log(255)  # its square, as the levels are stated
+_LOG_REFERENCE = math.log(0.1)  # cycles per pixel, where the learned trust is stated
+_LOG_UNIT = -2 * math.log(255)  # a squared grey level, in which it is stated
 _NOTHING = 1e-3  # a share that no picture shows
 _SHARES, _LITTLE, _MOST = slice(7, 10), -2.0, 3.0
 
@@ -30,7 +30,7 @@ def error_variance(log_frequency: Tensor, level: Tensor, slope: Tensor) -> Tenso
     ``log_frequency`` of cycles per pixel; ``level`` is the spectrum's logarithm in squared grey
     levels at 0.1 cycles per pixel.
     """
-    return torch.exp((level + slope * _REFERENCE + _GREY_LEVEL) - slope * log_frequency)
+    return torch.exp((level + slope * _LOG_REFERENCE + _LOG_UNIT) - slope * log_frequency)
 
 
 class JointCorrection(nn.Module):
