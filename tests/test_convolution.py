@@ -1,4 +1,4 @@
-"""Convolutions by Winograd's algorithm: the same to rounding, and only where it may be used."""
+"""Convolutions by quicker ways: the same to rounding, and only where they may be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from drfuse_cli.networks import convolution
-from drfuse_cli.networks.convolution import Conv, modulated, side_by_side
+from drfuse_cli.networks.convolution import Conv, kernel_gradient, modulated, side_by_side
 
 quick = pytest.mark.skipif(
     not torch.backends.nnpack.is_available(), reason="this torch was built without NNPACK"
@@ -66,11 +66,38 @@ def test_elsewhere_it_is_an_ordinary_convolution(
     assert found.requires_grad == (why == "gradients")
 
 
-def test_gradients_are_those_of_the_ordinary_convolution() -> None:
-    conv, x = Conv(16, 16), torch.randn(1, 16, 6, 6)
-    conv(x).square().sum().backward()
-    assert conv.weight.grad is not None
-    assert conv.weight.grad.abs().max() > 0
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 5), (40, 33)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_are_those_of_the_ordinary_convolution(
+    size: tuple[int, int], layout: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    conv = Conv(16, 24)
+    x = torch.randn(3, 16, *size).contiguous(memory_format=layout).requires_grad_()
+    parts = [x, conv.weight, conv.bias]
+    target = torch.randn(3, 24, *size)
+    got = torch.autograd.grad((conv(x) - target).square().mean(), parts)
+    wanted = torch.autograd.grad((nn.Conv2d.forward(conv, x) - target).square().mean(), parts)
+    for one, other in zip(got, wanted, strict=True):
+        assert other.abs().max() > 0
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_of_a_kernel_is_exact_in_double_precision() -> None:
+    torch.manual_seed(0)
+    x, gradient = (torch.randn(2, c, 41, 37, dtype=torch.float64) for c in (5, 3))
+    expected = nn.grad.conv2d_weight(x, (3, 5, 3, 3), gradient, padding=1)  # type: ignore[attr-defined]
+    torch.testing.assert_close(kernel_gradient(x, gradient), expected)
+    assert not torch.allclose(kernel_gradient(x.flip(-1), gradient), expected)
+
+
+@quick
+def test_what_is_not_learned_goes_the_quick_way_in_training_too(calls: list[Tensor]) -> None:
+    frozen, learned = Conv(16, 16).requires_grad_(False), Conv(16, 16)
+    y = frozen(learned(frozen(torch.randn(1, 16, 8, 8))))
+    assert len(calls) == 1
+    y.sum().backward()
+    assert learned.weight.grad is not None
 
 
 def test_convolutions_side_by_side() -> None:
