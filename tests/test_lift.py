@@ -205,3 +205,15 @@ def test_borders_blurred_into_black_are_compensated(scale: int) -> None:
         for y in (pooled, inside)
     )
     assert mended > naive + (6 if scale == 1 else 3)
+
+
+@pytest.mark.parametrize("degradation", [Degradation(noise_std=14.0), Degradation(blur_sigma=2.0)])
+def test_a_mosaic_of_mirror_images_is_lifted_like_its_part(degradation: Degradation) -> None:
+    """Three of four coefficients are zero there, and so is their median."""
+    part = scene()
+    whole = np.block([[part, part[:, ::-1]], [part[::-1], part[::-1, ::-1]]])
+    errors = []
+    for x in (part, whole):
+        operator, y, noise_var = observe(degradation, x)
+        errors.append(psnr(lift(operator, y, noise_var)[0, 0].numpy(), x))
+    assert errors[1] > errors[0] - 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from drfuse_cli.operators.operator import Operator
@@ -12,6 +13,8 @@ from drfuse_cli.operators.operator import Operator
 # spectra of images are heavier-tailed than the model, and a lower level lifts better.
 _CHI2_MEDIAN = 0.4549
 _LEVEL = 0.55
+# A median below this share of the mean is not of the scene: those of photographs are 0.4 and more.
+_SPARSE = 0.1
 
 
 def prior_level(
@@ -20,7 +23,8 @@ def prior_level(
     """The level ``C`` of the power-law prior ``C f^-q`` of each channel, ``B x C x 1 x 1``.
 
     The median of observed over expected power in the low frequencies, where signal outweighs
-    noise and blur. ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
+    noise and blur; the mean where half of them hold nothing, as in a mosaic of mirror images.
+    ``y``: ``B x C x h x w``; ``noise_var`` broadcasts against it.
     """
     power = operator.power(operator.analyse(y) if analysed is None else analysed)
     height, width = operator.out_shape
@@ -31,7 +35,10 @@ def prior_level(
     low, noise = (power / expected).flatten(-2), (1 / expected).flatten(-2)
     if low.shape[-1] > 1:
         low, noise = low[..., 1:], noise[..., 1:]  # the mean says nothing about contrast
-    level = low.median(-1).values / _CHI2_MEDIAN - noise_var[..., 0, 0] * noise.median(-1).values
+    noise = noise * noise_var[..., 0]
+    level = low.median(-1).values / _CHI2_MEDIAN - noise.median(-1).values
+    mean = low.mean(-1) - noise.mean(-1)
+    level = torch.where(level > _SPARSE * mean, level, mean)
     return _LEVEL * level.clamp_min(1e-12)[..., None, None]
 
 
