@@ -40,15 +40,16 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "train", "a", "b", "-o", "w.safetensors", "--task", "medical", "--steps", "9",
         "--minutes", "1.5", "--batch-size", "2", "--crop", "64", "--lr", "2e-4", "--seed", "3",
         "--device", "cpu", "--precision", "bf16", "--width", "16", "--resume", "--val", "v",
-        "--middle", "2", "--init", "w", "--freeze-encoder",
+        "--middle", "2", "--init", "w", "--freeze-encoder", "--draws", "3", "--fusion-only",
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
             data=(Path("a"), Path("b")), task="medical", output=Path("w.safetensors"), steps=9,
             minutes=1.5, batch_size=2, crop=64, lr=2e-4, seed=3, device="cpu", precision="bf16",
-            width=16, middle=2, init="w", freeze_encoder=True, resume=True, val=Path("v"),
-            val_every=4, checkpoint_every=5, run_dir=Path("r"), correction="fusion",
+            width=16, middle=2, init="w", freeze_encoder=True, draws=3, fusion_only=True,
+            resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
+            correction="fusion",
         )
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from drfuse_cli.networks.precision import MixedNetwork, choose_precision
 from drfuse_cli.networks.tiled import TiledNetwork
 
 SMALL = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=16)
+DECODING = replace(SMALL, decoder=2)
+LAST = torch.tensor([[1 / 3, 1 / 3]])
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -41,7 +44,7 @@ def randomised(arch: Architecture, seed: int = 0) -> FusionNet:
     network = FusionNet(arch)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if name.endswith("_head.weight"):
+            if name.endswith("head.weight") and "encoder" not in name:
                 parameter.copy_(torch.randn(parameter.shape) * 0.01)
             elif not parameter.any():
                 parameter.copy_(torch.randn(parameter.shape) * 0.1)
@@ -138,6 +141,51 @@ def test_every_component_of_the_description_matters(component: int) -> None:
     assert float(difference.abs().max()) > 1e-4
 
 
+# ---- the fusion decoder ---------------------------------------------------------------------
+
+
+def test_a_decoder_moves_the_fused_image_and_the_weight_of_the_last_step_alone() -> None:
+    network, arguments = randomised(DECODING), images(24, 40)
+    plain = FusionNet(SMALL).eval()
+    plain.load_state_dict(
+        {name: w for name, w in network.state_dict().items() if not name.startswith("decoder.")}
+    )
+    earlier = (*arguments[:5], torch.tensor([[2 / 3, 1 / 3]]))
+    assert torch.equal(run(network, earlier), run(plain, earlier))
+    last = (*arguments[:5], LAST)
+    moved = (run(network, last) - run(plain, last)).abs().amax((0, 2, 3))
+    assert moved[STATE.index("f")] > 1e-4
+    assert moved[-1] > 1e-4
+    assert not moved[[i for i, name in enumerate(STATE) if name != "f"]].any()
+
+
+def test_a_new_decoder_changes_nothing() -> None:
+    network, arguments = randomised(SMALL), (*images(24, 40)[:5], LAST)
+    grown = FusionNet(DECODING).eval()
+    grown.load_state_dict(network.state_dict(), strict=False)
+    assert torch.equal(run(grown, arguments), run(network, arguments))
+
+
+@pytest.mark.parametrize("arch", [SMALL, DECODING, replace(DECODING, decoder=4, step_blocks=2)])
+def test_a_step_does_not_look_beyond_its_reach(arch: Architecture) -> None:
+    network = randomised(arch)
+    n = network.reach + 16
+    _, _, state, estimate, condition, _ = images(2 * n, 2 * n)
+    features = torch.rand(1, 8, n, n)
+    seen = []
+    for x in (state, estimate):
+        changed = x.clone()
+        changed[..., :16, :16] += 1  # further than the reach from what is compared
+        with torch.no_grad():
+            args = [changed if y is x else y for y in (state, estimate)]
+            seen.append(torch.cat(network(*args, features, condition, LAST), 1))
+    with torch.no_grad():
+        whole = torch.cat(network(state, estimate, features, condition, LAST), 1)
+    for other in seen:
+        assert torch.equal(other[..., 16 + network.reach :, :], whole[..., 16 + network.reach :, :])
+        assert not torch.equal(other[..., :16, :16], whole[..., :16, :16])
+
+
 # ---- locality -------------------------------------------------------------------------------
 
 
@@ -157,9 +205,13 @@ def test_nothing_is_seen_of_the_whole_image() -> None:
 @pytest.mark.parametrize(
     ("size", "tile"), [((171, 205), 128), ((40, 333), 64), ((97, 40), 8), ((64, 64), 1024)]
 )
-def test_tiles_agree_with_the_whole_below_a_grey_level(size: tuple[int, int], tile: int) -> None:
-    network = MixedNetwork(randomised(Architecture() if tile > 8 else SMALL), "fp32")
-    arguments = images(*size)
+@pytest.mark.parametrize("decoder", [0, 2])
+def test_tiles_agree_with_the_whole_below_a_grey_level(
+    size: tuple[int, int], tile: int, decoder: int
+) -> None:
+    arch = replace(Architecture() if tile > 8 else SMALL, decoder=decoder)
+    network = MixedNetwork(randomised(arch), "fp32")
+    arguments = (*images(*size)[:5], LAST)
     whole, tiled = run(network, arguments), run(TiledNetwork(network, tile), arguments)
     assert tiled.shape == whole.shape
     assert float(whole[:, :-1].std()) > 0.05  # outputs worth comparing

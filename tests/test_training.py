@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import draw_crops, load_pairs, paint
+from drfuse_cli.training.decoding import decoding_loss
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
 from drfuse_cli.training.drfusion import DRFusionLearner
@@ -367,9 +369,60 @@ def test_the_encoder_can_be_kept(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_a_new_encoder_cannot_be_kept(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(DrfuseError, match="--freeze-encoder"):
-        train(options(folder, tmp_path / "w.safetensors", freeze_encoder=True), quiet)
+@pytest.mark.parametrize("flag", ["freeze_encoder", "fusion_only"])
+def test_of_a_new_network_nothing_can_be_kept(folder: Path, tmp_path: Path, flag: str) -> None:
+    with pytest.raises(DrfuseError, match=f"--{flag.replace('_', '-')}"):
+        train(options(folder, tmp_path / "w.safetensors", **{flag: True}), quiet)
+
+
+FOLDERS = {"ivif": ("ir", "vis"), "medical": ("mri", "pet"), "multifocus": ("near", "far")}
+
+
+@pytest.mark.parametrize("task", FOLDERS)
+def test_the_fusion_decoder_learns_alone(folder: Path, tmp_path: Path, task: str) -> None:
+    for role, name in zip(("ir", "vis"), FOLDERS[task], strict=True):
+        (tmp_path / "pairs" / name).mkdir(parents=True)
+        for file in (folder / role).iterdir():
+            (tmp_path / "pairs" / name / file.name).write_bytes(file.read_bytes())
+    data = {"data": (tmp_path / "pairs",), "task": task}
+    start = train(options(folder, tmp_path / "a.safetensors", width=16, **data), quiet)
+    run = options(folder, tmp_path / "b.safetensors", init=str(start), fusion_only=True, **data)
+    old, new = (load_weights(str(path), task) for path in (start, train(run, quiet)))  # type: ignore[arg-type]
+    for name, weight in old.tensors.items():
+        assert torch.equal(new.tensors[name], weight), name
+    added = {name for name in new.tensors if name not in old.tensors}
+    assert {name.split(".")[1] for name in added} == {"decoder"}
+    assert new.tensors["network.decoder.head.weight"].any()
+    again = replace(run, output=tmp_path / "c.safetensors", init=str(run.output))
+    learner = DRFusionLearner(again, torch.device("cpu"), tmp_path)
+    head = learner.model.network.decoder.head  # type: ignore[union-attr]
+    assert torch.equal(head.weight, new.tensors["network.decoder.head.weight"].float())
+
+
+def test_a_decoded_image_is_held_against_the_scores_and_the_ideal() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x1, x2 = (torch.rand(1, 1, 64, 64, generator=generator) for _ in range(2))
+    flat = torch.full_like(x1, 0.5)
+    for task in WEIGHTS:
+        good = WEIGHTS[task].ideal(x1, x2)
+        assert decoding_loss(good, x1, x2, task) < decoding_loss(flat, x1, x2, task)
+        assert decoding_loss(x1, x1, x1, task) < decoding_loss(1 - x1, x1, x1, task)
+
+
+def test_a_step_follows_several_draws(folder: Path, tmp_path: Path) -> None:
+    """The mean gradient of batches drawn one after another."""
+    pairs = load_pairs((folder,), "ivif")
+    run = options(folder, tmp_path / "w.safetensors", draws=2, width=16)
+    learner = DRFusionLearner(run, torch.device("cpu"), tmp_path)
+    rng = np.random.default_rng([run.seed, 0])
+    mean = sum((learner.loss(pairs, rng) for _ in range(2)), torch.zeros(())) / 2
+    mean.backward()  # type: ignore[no-untyped-call]
+    wanted = [p.grad.clone() for p in learner.model.parameters() if p.grad is not None]
+    norm = torch.cat([g.flatten() for g in wanted]).norm()
+    assert learner.update(pairs, 0.0) == pytest.approx(float(mean.detach()), rel=1e-5)
+    got = [p.grad for p in learner.model.parameters() if p.grad is not None]
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one, other / norm.clamp_min(1), rtol=1e-3, atol=1e-6)
 
 
 def test_shares_that_are_off_can_be_learned_again(folder: Path, tmp_path: Path) -> None:

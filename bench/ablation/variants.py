@@ -25,6 +25,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import torch
 from run import table
 
 from drfuse_cli.colour import luma8
@@ -95,6 +96,9 @@ def with_equal_weights(weights: LoadedWeights, output: Path) -> Path:
         name: tensor * 0 if "weight_head" in name else tensor
         for name, tensor in weights.tensors.items()
     }
+    for name in tensors:
+        if name.startswith("network.decoder.head"):  # the fused image first, then the weight
+            tensors[name] = torch.cat((tensors[name][:4], 0 * tensors[name][4:]))
     save_weights(output, tensors, weights.architecture, weights.task, dtype="fp32")
     return output
 

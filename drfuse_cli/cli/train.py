@@ -31,6 +31,12 @@ Minutes = Annotated[
 BatchSize = Annotated[
     int | None, typer.Option("--batch-size", min=1, help="Crops per step (12; recofuse: 4).")
 ]
+Draws = Annotated[
+    int,
+    typer.Option(
+        "--draws", min=1, help="Batches a step, each of other degradations: a steadier gradient."
+    ),
+]
 Crop = Annotated[
     int | None, typer.Option("--crop", min=32, help="Edge of a crop in pixels (64; recofuse: 128).")
 ]
@@ -47,6 +53,13 @@ FreezeEncoder = Annotated[
     typer.Option(
         "--freeze-encoder",
         help="Keep what --init learned to see in the sources; train what the steps make of it.",
+    ),
+]
+FusionOnly = Annotated[
+    bool,
+    typer.Option(
+        "--fusion-only",
+        help="Train the fusion decoder alone; restored sources stay exactly as --init has them.",
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
@@ -109,6 +122,7 @@ def train(
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
+    draws: Draws = 1,
     crop: Crop = None,
     lr: LearningRate = 1e-3,
     seed: options.SeedOption = 0,
@@ -118,6 +132,7 @@ def train(
     middle: Middle = 3,
     init: Init = None,
     freeze_encoder: FreezeEncoder = False,
+    fusion_only: FusionOnly = False,
     resume: Resume = False,
     val: Val = None,
     val_every: ValEvery = 1000,
@@ -144,9 +159,10 @@ def train(
     usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, steps=steps, minutes=minutes,
-        batch_size=batch_size or usual_batch, crop=crop or usual_crop, lr=lr, seed=seed,
-        device=options.parse_device(device), precision=precision, width=width, middle=middle,
-        init=init, freeze_encoder=freeze_encoder, resume=resume, val=val, val_every=val_every,
+        batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
+        seed=seed, device=options.parse_device(device), precision=precision, width=width,
+        middle=middle, init=init, freeze_encoder=freeze_encoder, fusion_only=fusion_only,
+        resume=resume, val=val, val_every=val_every,
         checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction, stage=stage,
         size=size, regularisation=regularisation, image_loss=image_loss,
     )  # fmt: skip
@@ -159,9 +175,17 @@ def train(
 
 
 _OF: dict[Method, tuple[str, ...]] = {
-    "drfusion": ("width", "middle", "freeze_encoder", "precision", "correction"),
+    "drfusion": (
+        "draws",
+        "width",
+        "middle",
+        "freeze_encoder",
+        "fusion_only",
+        "precision",
+        "correction",
+    ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),
-}
+}  # fmt: skip
 """What one method listens to alone."""
 
 

@@ -29,7 +29,7 @@ Spectrum = npt.NDArray[np.complex128]
 SCALES = 4
 ORIENTATIONS = 6
 _EPSILON = 1e-4
-_FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
+FEATURE = 0.1  # phase congruency from which a pixel counts as a feature
 _WINDOW = gaussian_taps(11, 1.5)
 _ROWS = 16
 
@@ -51,7 +51,7 @@ class _Response(NamedTuple):
     finest: Array  # amplitude at the finest scale
 
 
-class _FilterBank(NamedTuple):
+class FilterBank(NamedTuple):
     radial: Array  # SCALES x H x W, on the grid of np.fft.fft2
     angular: Array  # ORIENTATIONS x H x W
     noise_gain: Array  # expected noise energy per unit of noise power, one an orientation
@@ -68,9 +68,9 @@ def q_p(t: Triple) -> float:
     in_a, in_b, in_f = (phase_congruency(picture) for picture in t.pictures)
     from_a = in_a.congruency > in_b.congruency
     masks = [
-        in_a.congruency > _FEATURE,
-        in_b.congruency > _FEATURE,
-        np.maximum(in_a.congruency, in_b.congruency) > _FEATURE,
+        in_a.congruency > FEATURE,
+        in_b.congruency > FEATURE,
+        np.maximum(in_a.congruency, in_b.congruency) > FEATURE,
     ]
     count = int(masks[2].sum())
     if count == 0:
@@ -106,7 +106,7 @@ def _windowed(x: Array) -> Array:
 def phase_congruency(image: Picture) -> Features:
     """Kovesi's phase congruency (phasecong2) of an image, its moments over orientation."""
     x, shape = image.real, image.pixels.shape
-    bank = _filter_bank(*shape, image.device)
+    bank = filter_bank(*shape, image.device)
     spectrum = np.fft.fft2(x)
     energy, amplitude = np.zeros_like(x), np.zeros_like(x)
     # Of the congruency in each orientation.
@@ -178,7 +178,7 @@ def _median_square(x: Array) -> float:
 
 
 @lru_cache(maxsize=2)
-def _filter_bank(rows: int, columns: int, device: str | None) -> _FilterBank:
+def filter_bank(rows: int, columns: int, device: str | None) -> FilterBank:
     y, x = np.meshgrid(_frequencies(rows), _frequencies(columns), indexing="ij")
     radius, theta = np.hypot(x, y), np.arctan2(-y, x)
     radius[0, 0] = 1  # avoids log 0; the filters are zero there
@@ -198,7 +198,7 @@ def _filter_bank(rows: int, columns: int, device: str | None) -> _FilterBank:
         angular.append(np.exp(-(away**2) / (2 * sigma**2)))
     # The energies of the impulse responses' real parts, by Parseval from their even spectra.
     even = [_even_part(sum(radial) * spread) for spread in angular]
-    return _FilterBank(
+    return FilterBank(
         place(np.stack(radial), device),
         place(np.stack(angular), device),
         np.array([2 * np.sum(part**2) for part in even]),

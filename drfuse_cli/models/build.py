@@ -61,7 +61,7 @@ def _value(kind: Any, found: Any, usual: Any) -> Any:
             raise _impossible()
         return tuple(_value(int, number, 1) for number in found)
     if kind is int:
-        if type(found) is not int or not 0 < found <= _LARGEST:
+        if type(found) is not int or not min(usual, 1) <= found <= _LARGEST:
             raise _impossible()
         return found
     allowed = (True, False) if kind is bool else get_args(kind) or (usual,)

@@ -15,6 +15,9 @@ from drfuse_cli.networks.convolution import Conv, modulated, side_by_side
 STATE = ("x1", "x2", "f", "cb", "cr")
 """Channels of the state: restored sources, fused luminance, chroma of the colour source."""
 
+_DECODED = torch.tensor([STATE.index("f"), len(STATE)])
+"""What the fusion decoder adds to: the fused image, and the weight that follows the state."""
+
 OBSERVED = 4
 """Channels seen of the inputs: source 1, source 2, Cb, Cr."""
 
@@ -46,6 +49,8 @@ class Architecture:
     step_blocks: int = 1
     embedding: int = 64
     steps: int = 3
+    decoder: int = 0
+    """Blocks of the fusion decoder at a quarter of the resolution; 0: there is none."""
 
     @classmethod
     def of_size(cls, width: int, middle: int) -> Architecture:
@@ -156,6 +161,30 @@ class ObservationEncoder(nn.Module):
         return self.up0(h0 + _shuffle(self.grow0(h1)), embedding)
 
 
+class FusionDecoder(nn.Module):
+    """The published network's second decoder: what to make of both restored sources.
+
+    It sees the last step's estimate and features and adds to the fused image and the weight that
+    the step found, so that these can be learned without moving the restored sources.
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        (w0, w1, _), e = arch.widths, arch.embedding
+        self.entry = _conv(4 * len(STATE), w0)
+        self.shrink, self.far = _halve(w0, w1), Stack(arch.decoder, w1, e)
+        self.grow, self.near = _conv(w1, 4 * w0, 1, gain=0.4), Stack(1, w0, e)
+        self.head = Conv(w0, 8)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, estimate: Tensor, h: Tensor, embedding: Tensor) -> Tensor:
+        """Changes to the fused image and to the weight's logit, ``B x 2 x H x W``."""
+        h = h + self.entry(_unshuffle(estimate))
+        h = h + _shuffle(self.grow(self.far(self.shrink(h), embedding)))
+        return _shuffle(self.head(self.near(h, embedding)))
+
+
 class FusionNet(nn.Module):
     """``(X_t, t) -> (e_t, m_t)`` of Algorithm 1, conditioned on the inputs and their operators.
 
@@ -175,6 +204,14 @@ class FusionNet(nn.Module):
         for head in (self.noise_head, self.weight_head):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+        self.decoder = FusionDecoder(arch) if arch.decoder else None
+
+    @property
+    def reach(self) -> int:
+        """Pixels around one beyond which a step does not look, a multiple of 8."""
+        a = self.arch
+        pixels = 8 + 4 * a.step_blocks + (12 + 8 * a.decoder if a.decoder else 0)
+        return MULTIPLE * math.ceil(pixels / MULTIPLE)
 
     def encode(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         """Features ``B x width x H/2 x W/2`` of the lifted and raw inputs, ``B x 4 x H x W`` each.
@@ -194,7 +231,16 @@ class FusionNet(nn.Module):
         """
         embedding = self.embed(torch.cat((condition, time), dim=1))
         height, width = state.shape[-2:]
-        seen = _unshuffle(pad_to_multiple(state), pad_to_multiple(estimate))
-        h = self.body(self.entry(seen).add_(features), embedding)
-        made = _shuffle(side_by_side(h, self.noise_head, self.weight_head))[..., :height, :width]
+        state, estimate = pad_to_multiple(state), pad_to_multiple(estimate)
+        h = self.body(self.entry(_unshuffle(state, estimate)).add_(features), embedding)
+        made = _shuffle(side_by_side(h, self.noise_head, self.weight_head))
+        if self.decoder is not None and _is_last(time):
+            found = self.decoder(estimate + _CHANGE * made[:, :-1], h, embedding)
+            made = made.index_add(1, _DECODED.to(made.device), found)
+        made = made[..., :height, :width]
         return _CHANGE * made[:, :-1], torch.sigmoid(made[:, -1:])
+
+
+def _is_last(time: Tensor) -> bool:
+    """Whether t = 1: the whole batch is at one step."""
+    return bool(time[0, 0] == time[0, 1])

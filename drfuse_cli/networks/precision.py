@@ -33,6 +33,11 @@ class MixedNetwork:
     def __init__(self, network: FusionNet, precision: Precision) -> None:
         self.network, self.precision = network, precision
 
+    @property
+    def reach(self) -> int:
+        """Pixels around one beyond which a step does not look."""
+        return self.network.reach
+
     def encode(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         with autocast(lifted.device, self.precision):
             return self.network.encode(lifted, observed, condition)

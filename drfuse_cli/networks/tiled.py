@@ -11,7 +11,6 @@ from drfuse_cli.networks.fusion_net import MULTIPLE, pad_to_multiple
 from drfuse_cli.networks.precision import MixedNetwork
 
 _ENCODER_HALO = 96
-_STEP_HALO = 16
 """Pixels of surroundings a tile is given; beyond them an input no longer changes the output."""
 
 
@@ -70,7 +69,7 @@ class TiledNetwork:
         height, width = state.shape[-2:]
         state, estimate = pad_to_multiple(state), pad_to_multiple(estimate)
         change, weight = state.new_empty(state.shape), state.new_empty(state[:, :1].shape)
-        for w in windows(state.shape[-2], state.shape[-1], self.tile, _STEP_HALO):
+        for w in windows(state.shape[-2], state.shape[-1], self.tile, self.network.reach):
             outer, inner, place = (..., *w.outer), (..., *w.inner), (..., *w.place)
             part = features[(..., *w.halved(w.outer))]
             de, m = self.network(state[outer], estimate[outer], part, condition, time)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.networks.precision import choose_precision
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
+from drfuse_cli.training.decoding import decoding_loss
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
 from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
@@ -44,22 +46,44 @@ def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
+_DECODER = 2
+"""Blocks of a new fusion decoder."""
+
+
 def _start(options: TrainOptions) -> DRFusion:
     if options.init is None:
-        if options.freeze_encoder:
-            raise DrfuseError(
-                "--freeze-encoder would leave a new network's encoder untrained",
-                hint="give the weights to start from with --init",
-            )
+        for flag, frozen in (
+            ("--freeze-encoder", options.freeze_encoder),
+            ("--fusion-only", options.fusion_only),
+        ):
+            if frozen:
+                raise DrfuseError(
+                    f"{flag} would leave part of a new network untrained",
+                    hint="give the weights to start from with --init",
+                )
         return DRFusion(Architecture.of_size(options.width, options.middle))
     model = load_weights(options.init, options.task).network()
     assert isinstance(model, DRFusion)
     model.train().requires_grad_(True)
-    if options.freeze_encoder:
+    if options.fusion_only:
+        model = _with_decoder(model)
+        model.requires_grad_(False)
+        assert model.network.decoder is not None
+        model.network.decoder.requires_grad_(True)
+    elif options.freeze_encoder:
         model.network.encoder.requires_grad_(False)
     else:
         model.correction.reopen()
     return model
+
+
+def _with_decoder(model: DRFusion) -> DRFusion:
+    """The same with a fusion decoder, which changes nothing before it is trained."""
+    if model.network.decoder is not None:
+        return model
+    grown = DRFusion(replace(model.arch, decoder=_DECODER))
+    grown.load_state_dict(model.state_dict(), strict=False)
+    return grown.train()
 
 
 class DRFusionLearner(Learner):
@@ -87,9 +111,8 @@ class DRFusionLearner(Learner):
         return self.model.arch.as_dict()
 
     def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
-        loss = self.loss(pairs, rng)
-        self._descend(loss, self.optimisers, lr)
-        return float(loss.detach())
+        losses = (self.loss(pairs, rng) for _ in range(self.options.draws))
+        return self._descend(losses, self.optimisers, lr)
 
     def measure(self, loss: float) -> str:
         return self.validation.run(self.average, self.step, loss, self.history)
@@ -110,6 +133,8 @@ class DRFusionLearner(Learner):
             state = self.model(
                 inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
             )
+        if o.fusion_only:
+            return decoding_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], o.task)
         weights = WEIGHTS[o.task]
         restoration = torch.zeros((), device=self.device)
         for index, estimate in enumerate(estimates):

@@ -83,16 +83,28 @@ class Learner(ABC):
         self._follow()
         return loss
 
-    def _descend(self, loss: Tensor, steppers: Iterable[torch.optim.Optimizer], lr: float) -> None:
-        """Follows the gradient of ``loss`` with some of the optimisers."""
+    def _descend(
+        self, losses: Iterable[Tensor], steppers: Iterable[torch.optim.Optimizer], lr: float
+    ) -> float:
+        """Follows the mean gradient of ``losses`` with some of the optimisers; returns their mean.
+
+        One is made after the other, so that memory holds the graph of one.
+        """
         self.model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        found = []
+        for loss in losses:
+            loss.backward()  # type: ignore[no-untyped-call]
+            found.append(float(loss.detach()))
+        for weight in self.model.parameters() if len(found) > 1 else ():
+            if weight.grad is not None:
+                weight.grad.div_(len(found))
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._refuse_divergence(bool(torch.isfinite(norm)))
         for optimiser in steppers if self.skipped == 0 else ():
             for group in optimiser.param_groups:
                 group["lr"] = group["factor"] * lr
             optimiser.step()
+        return sum(found) / len(found)
 
     def _refuse_divergence(self, finite: bool) -> None:
         """A single overflow is skipped; many in a row are a failed run."""

@@ -23,7 +23,8 @@ def sobel(x: Tensor) -> Tensor:
 def _spread_out(x: Tensor, size: int) -> Tensor:
     """Mean over a window of twice ``size`` pixels, heavier in the middle; borders mirrored."""
     for _ in range(2):
-        x = F.avg_pool2d(F.pad(x, (size // 2,) * 4, mode="reflect"), size, stride=1)
+        x = F.pad(x, (size // 2,) * 4, mode="reflect")
+        x = F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
     return x
 
 

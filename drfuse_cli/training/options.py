@@ -30,6 +30,8 @@ class TrainOptions:
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""
     batch_size: int = 12
+    draws: int = 1
+    """Of DRFusion: batches of other degradations whose gradients make one step."""
     crop: int = 64
     lr: float = 1e-3
     seed: int = 0
@@ -42,6 +44,8 @@ class TrainOptions:
     """Weights to start from, as ``load_weights`` takes them; their sizes replace those here."""
     freeze_encoder: bool = False
     """Of DRFusion: what reads the sources stays as ``init`` has it, the steps alone learn."""
+    fusion_only: bool = False
+    """Of DRFusion: the fusion decoder alone learns, added to ``init`` where it has none."""
     resume: bool = False
     val: Path | None = None
     val_every: int = 1000

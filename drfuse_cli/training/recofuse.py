@@ -147,10 +147,10 @@ class RecoFuseLearner(Learner):
         quad = draw_quad(pairs, o.batch_size, o.crop, rng, self.device)
         if self.stage == "autoencoder":
             loss = self._recombination(quad, rng)
-            self._descend(loss, self.optimisers, lr)
+            self._descend([loss], self.optimisers, lr)
         elif self.stage == "branches":
             loss = self._restoration(*self._see(quad), quad, rng, coupled=False)
-            self._descend(loss, self._of_branches, lr)
+            self._descend([loss], self._of_branches, lr)
         else:
             loss = self._coupled(quad, rng, lr)
         return float(loss.detach())
@@ -186,10 +186,10 @@ class RecoFuseLearner(Learner):
         restoration = self._restoration(latents, features, quad, rng, coupled=coupled)
         if how == "joint":
             loss = restoration + self._fusion(latents[1], features, quad)
-            self._descend(loss, self.optimisers, lr)
+            self._descend([loss], self.optimisers, lr)
             return loss
-        self._descend(restoration, self.optimisers if coupled else self._of_branches, lr)
-        self._descend(self._fusion(latents[1], features, quad), self._of_fusion, lr)
+        self._descend([restoration], self.optimisers if coupled else self._of_branches, lr)
+        self._descend([self._fusion(latents[1], features, quad)], self._of_fusion, lr)
         return restoration
 
     def _restoration(

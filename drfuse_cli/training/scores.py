@@ -1,0 +1,135 @@
+"""Fusion metrics that a gradient can follow, of clean sources and a fused image.
+
+The definitions are those of `drfuse_cli.metrics`, on images ``B x 1 x H x W`` in 0..1 that need
+not be whole grey levels; each returns the mean over the batch. Q_CB is without the stretching
+to the full range, which would tie all pixels of a crop to its two extremes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_WINDOW = 8
+
+
+def _means(x: Tensor) -> Tensor:
+    size = _WINDOW
+    return F.avg_pool2d(F.avg_pool2d(x, (size, 1), stride=1), (1, size), stride=1)
+
+
+def weighted_similarity(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Q_W (Piella and Heijmans 2003)."""
+    c = 1e-8
+    mf = _means(f)
+    var_f = _means(f * f) - mf * mf
+    similarity, variance = [], []
+    for x in (x1, x2):
+        mx = _means(x)
+        var_x = (_means(x * x) - mx * mx).clamp_min(0)
+        luminance = (2 * mx * mf + c) / (mx**2 + mf**2 + c)
+        structure = (2 * (_means(x * f) - mx * mf) + c) / (var_x + var_f + c)
+        similarity.append(luminance * structure)
+        variance.append(var_x)
+    one, other = variance
+    score = (one * similarity[0] + other * similarity[1]) / (one + other + 1e-12)
+    saliency = torch.maximum(one, other)
+    return ((saliency * score).sum((1, 2, 3)) / saliency.sum((1, 2, 3)).clamp_min(1e-12)).mean()
+
+
+def _edges(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Strength, and orientation in -pi/2..pi/2, of the Sobel gradient."""
+    kernel = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    sx, sy = F.conv2d(x, torch.stack((kernel, kernel.T))[:, None]).chunk(2, dim=1)
+    tiny = 1e-5
+    strength = (sx * sx + sy * sy + tiny**2).sqrt()
+    return strength, torch.atan(sy / torch.where(sx.abs() < tiny, tiny, sx))
+
+
+def gradient_preservation(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Q_G (Xydeas and Petrovic 2000)."""
+    strength_f, orientation_f = _edges(f)
+    kept = total = torch.zeros_like(strength_f)
+    for x in (x1, x2):
+        strength, orientation = _edges(x)
+        ratio = torch.minimum(strength, strength_f) / torch.maximum(strength, strength_f)
+        alignment = 1 - (orientation - orientation_f).abs() / (math.pi / 2)
+        preserved = torch.sigmoid(15 * (ratio - 0.5)) * torch.sigmoid(22 * (alignment - 0.8))
+        kept = kept + 0.9994 * 0.9879 * strength * preserved
+        total = total + strength
+    return (kept.sum((1, 2, 3)) / total.sum((1, 2, 3))).mean()
+
+
+@lru_cache(maxsize=8)
+def _eye(height: int, width: int) -> Tensor:
+    """Contrast sensitivity of Q_CB on the grid of a real Fourier transform."""
+    v = torch.fft.fftfreq(height)[:, None] * height
+    u = torch.fft.rfftfreq(width)[None, :] * width
+    r = torch.hypot(u, v) / 15
+    return torch.exp(-((r / 15.3870) ** 2)) - 0.7622 * torch.exp(-((r / 1.3456) ** 2))
+
+
+def _density(x: Tensor, sigma: float) -> Tensor:
+    t = torch.arange(-15, 16, device=x.device, dtype=x.dtype)
+    taps = torch.exp(-(t**2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
+    x = F.conv2d(x, taps[None, None, :, None], padding=(15, 0))
+    return F.conv2d(x, taps[None, None, None, :], padding=(0, 15))
+
+
+def _masked_contrast(x: Tensor) -> Tensor:
+    gain = _eye(x.shape[-2], x.shape[-1]).to(x)
+    seen = torch.fft.irfft2(torch.fft.rfft2(x) * gain, s=x.shape[-2:])
+    centre, surround = _density(seen, 2), _density(seen, 4)
+    surround = torch.where(surround.abs() < 1e-3, 1e-3, surround)
+    contrast = ((centre / surround - 1).abs() + 1e-6).clamp(max=10)
+    return contrast**3 / (contrast**2 + 1e-4)
+
+
+def contrast_preservation(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """Q_CB (Chen and Blum 2009)."""
+    a, b, c = (_masked_contrast(x) for x in (x1, x2, f))
+    kept = [torch.minimum(x, c) / torch.maximum(x, c) for x in (a, b)]
+    share = a**2 / (a**2 + b**2)
+    return (share * kept[0] + (1 - share) * kept[1]).mean()
+
+
+def _joint(f: Tensor, x: Tensor, levels: int) -> Tensor:
+    """The joint histogram of both, ``levels x levels``, over the batch as one image.
+
+    A value of ``f`` counts in both bins that it lies between, by how near it is.
+    """
+    place = (f.flatten().clamp(0, 1) * (levels - 1)).clamp(max=levels - 1 - 1e-4)
+    low = place.detach().floor()
+    upper = place - low
+    bin_ = (x.flatten() * (levels - 1)).round().long() * levels + low.long()
+    counts = f.new_zeros(levels * levels).index_add(0, bin_, 1 - upper)
+    return (counts.index_add(0, bin_ + 1, upper) / len(place)).view(levels, levels)
+
+
+def _entropy(p: Tensor) -> Tensor:
+    return -(p * torch.log2(p.clamp_min(1e-12))).sum()
+
+
+def _shared(joint: Tensor) -> tuple[Tensor, Tensor]:
+    """Mutual information in bits, and the sum of both entropies."""
+    both = _entropy(joint.sum(0)) + _entropy(joint.sum(1))
+    return both - _entropy(joint), both
+
+
+def shared_information(f: Tensor, x1: Tensor, x2: Tensor, levels: int = 64) -> Tensor:
+    """Q_MI (Hossny et al. 2008) of histograms of ``levels`` bins."""
+    found = [_shared(_joint(f, x, levels)) for x in (x1, x2)]
+    return sum((2 * shared / both.clamp_min(1e-9) for shared, both in found), f.new_zeros(()))
+
+
+def nonlinear_correlation(f: Tensor, x1: Tensor, x2: Tensor, levels: int = 64) -> Tensor:
+    """Q_NCIE (Wang et al. 2005) of histograms of ``levels`` bins, to the base of 256."""
+    af, bf, ab = (_shared(_joint(x, y, levels))[0] / 8 for x, y in ((f, x1), (f, x2), (x1, x2)))
+    one = torch.ones_like(af)
+    rows = [torch.stack(row) for row in ((one, ab, af), (ab, one, bf), (af, bf, one))]
+    share = torch.linalg.eigvalsh(torch.stack(rows)) / 3
+    return 1 - _entropy(share) / 8
