@@ -46,7 +46,7 @@ AIMS: dict[Task, Aim] = {
     "ivif": Aim(_EVEN),
     # Q_NCIE moves by thousandths.
     "medical": Aim(
-        {"Q_MI": 2.0, "Q_NCIE": 40.0, "Q_G": 0.7, "Q_P": 1.0, "Q_CB": 1.0, "Q_W": 1.0},
+        {"Q_MI": 0.3, "Q_NCIE": 60.0, "Q_G": 0.4, "Q_P": 0.6, "Q_CB": 1.5, "Q_W": 3.0},
         intensity=2.0,
     ),
     "multifocus": Aim(_EVEN),
