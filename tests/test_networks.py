@@ -240,8 +240,9 @@ def test_the_network_never_sees_more_than_a_tile_and_its_surroundings() -> None:
 # ---- precision ------------------------------------------------------------------------------
 
 
-def test_a_narrow_network_hands_back_single_precision() -> None:
-    network, arguments = randomised(SMALL), images(16, 24)
+@pytest.mark.parametrize("arch", [SMALL, DECODING])
+def test_a_narrow_network_hands_back_single_precision(arch: Architecture) -> None:
+    network, arguments = randomised(arch), (*images(16, 24)[:5], LAST)
     exact = run(MixedNetwork(network, "fp32"), arguments)
     narrow = run(MixedNetwork(network, "bf16"), arguments)
     assert narrow.dtype == torch.float32

@@ -13,7 +13,7 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import draw_crops, load_pairs, paint
-from drfuse_cli.training.decoding import decoding_loss
+from drfuse_cli.training.decoding import added_edges, decoding_loss
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
 from drfuse_cli.training.drfusion import DRFusionLearner
@@ -407,6 +407,16 @@ def test_a_decoded_image_is_held_against_the_scores_and_the_ideal() -> None:
         good = WEIGHTS[task].ideal(x1, x2)
         assert decoding_loss(good, x1, x2, task) < decoding_loss(flat, x1, x2, task)
         assert decoding_loss(x1, x1, x1, task) < decoding_loss(1 - x1, x1, x1, task)
+
+
+def test_patterns_that_no_source_has_are_counted() -> None:
+    x1, x2 = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    x1[..., 8:] = 0.5
+    x2[..., 4:, :] = 0.5
+    assert added_edges(torch.maximum(x1, x2), x1, x2) == 0
+    hash_ = torch.maximum(x1, x2)
+    hash_[..., ::2, ::2] -= 0.1
+    assert added_edges(hash_, x1, x2) > 0.05
 
 
 def test_a_step_follows_several_draws(folder: Path, tmp_path: Path) -> None:
