@@ -104,7 +104,7 @@ def test_blocks_make_the_same_picture(
     assert np.abs(whole.states[0]["f"] - parts.states[0]["f"]).mean() < 0.001
 
 
-@pytest.mark.parametrize("believing", ["random, half believed", "ivif-tiny"])
+@pytest.mark.parametrize("believing", ["random, half believed", "ivif-tiny", "ivif-small"])
 @pytest.mark.parametrize("setting", ["noise", "blur", "composite"])
 def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     scene: tuple[Image, Image],
@@ -114,8 +114,8 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     tmp_path: Path,
 ) -> None:
     images = degraded(scene, SETTINGS[setting])
-    bundled = believing == "ivif-tiny"
-    weights = load_weights("ivif-tiny", "ivif") if bundled else random_weights(tmp_path, share=0)
+    bundled = believing.startswith("ivif")
+    weights = load_weights(believing, "ivif") if bundled else random_weights(tmp_path, share=0)
     engine = Engine(weights, FuseOptions(device="cpu", steps=2))
     whole = engine.fuse(*images, SETTINGS[setting])
     monkeypatch.setattr(module, "_BLOCK_LIMIT", 50_000)

@@ -176,16 +176,11 @@ def train(
 
 _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
-        "draws",
-        "width",
-        "middle",
-        "freeze_encoder",
-        "fusion_only",
-        "precision",
-        "correction",
+        *("draws", "width", "middle", "freeze_encoder", "fusion_only"),
+        *("precision", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),
-}  # fmt: skip
+}
 """What one method listens to alone."""
 
 

@@ -59,7 +59,7 @@ def _mannos_sakrison(shape: tuple[int, int], device: str | None) -> Array:
 
 
 @lru_cache(maxsize=2)
-def _difference_of_gaussians(shape: tuple[int, int], device: str | None) -> Array:
+def difference_of_gaussians(shape: tuple[int, int], device: str | None) -> Array:
     """Contrast sensitivity of Q_CB on the grid of `cycles`."""
     r = cycles(shape) / 15
     gain = np.exp(-((r / 15.3870) ** 2)) - 0.7622 * np.exp(-((r / 1.3456) ** 2))
@@ -76,7 +76,7 @@ def _block_sums(x: Array) -> Array:
 def _masked_contrast(image: Picture) -> Array:
     """Local contrast of the image as the eye's contrast sensitivity passes it, after masking."""
     x = stretch(image)
-    seen = filter_radially(x, _difference_of_gaussians(x.shape, image.device))
+    seen = filter_radially(x, difference_of_gaussians(x.shape, image.device))
     centre, surround = _gaussian_density(seen, 2), _gaussian_density(seen, 4)
     with np.errstate(invalid="ignore", divide="ignore"):
         contrast = np.abs(centre / surround - 1)

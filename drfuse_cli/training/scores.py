@@ -8,11 +8,14 @@ to the full range, which would tie all pixels of a crop to its two extremes.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from drfuse_cli.metrics.common import gaussian_taps
+from drfuse_cli.metrics.perception import difference_of_gaussians
+from drfuse_cli.training.losses import sobel
 
 _WINDOW = 8
 
@@ -43,8 +46,8 @@ def weighted_similarity(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
 
 def _edges(x: Tensor) -> tuple[Tensor, Tensor]:
     """Strength, and orientation in -pi/2..pi/2, of the Sobel gradient."""
-    kernel = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    sx, sy = F.conv2d(x, torch.stack((kernel, kernel.T))[:, None]).chunk(2, dim=1)
+    # The outermost pixels, where it is made up, are left out.
+    sx, sy = sobel(x)[..., 1:-1, 1:-1].chunk(2, dim=1)
     tiny = 1e-5
     strength = (sx * sx + sy * sy + tiny**2).sqrt()
     return strength, torch.atan(sy / torch.where(sx.abs() < tiny, tiny, sx))
@@ -64,24 +67,15 @@ def gradient_preservation(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     return (kept.sum((1, 2, 3)) / total.sum((1, 2, 3))).mean()
 
 
-@lru_cache(maxsize=8)
-def _eye(height: int, width: int) -> Tensor:
-    """Contrast sensitivity of Q_CB on the grid of a real Fourier transform."""
-    v = torch.fft.fftfreq(height)[:, None] * height
-    u = torch.fft.rfftfreq(width)[None, :] * width
-    r = torch.hypot(u, v) / 15
-    return torch.exp(-((r / 15.3870) ** 2)) - 0.7622 * torch.exp(-((r / 1.3456) ** 2))
-
-
 def _density(x: Tensor, sigma: float) -> Tensor:
-    t = torch.arange(-15, 16, device=x.device, dtype=x.dtype)
-    taps = torch.exp(-(t**2) / (2 * sigma**2)) / (math.sqrt(2 * math.pi) * sigma)
+    found = gaussian_taps(31, sigma)
+    taps = torch.from_numpy(found / found[15]).to(x) / (math.sqrt(2 * math.pi) * sigma)
     x = F.conv2d(x, taps[None, None, :, None], padding=(15, 0))
     return F.conv2d(x, taps[None, None, None, :], padding=(0, 15))
 
 
 def _masked_contrast(x: Tensor) -> Tensor:
-    gain = _eye(x.shape[-2], x.shape[-1]).to(x)
+    gain = torch.from_numpy(difference_of_gaussians((x.shape[-2], x.shape[-1]), None)).to(x)
     seen = torch.fft.irfft2(torch.fft.rfft2(x) * gain, s=x.shape[-2:])
     centre, surround = _density(seen, 2), _density(seen, 4)
     surround = torch.where(surround.abs() < 1e-3, 1e-3, surround)
