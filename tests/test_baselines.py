@@ -24,6 +24,7 @@ from drfuse_cli.evaluation.baselines import (
     names,
     wavelet,
 )
+from drfuse_cli.evaluation.guided import guided, guided_filter
 from drfuse_cli.imageio import Image, read_image
 from drfuse_cli.metrics import psnr, score
 from drfuse_cli.operators.simulate import degrade_image, generator
@@ -31,7 +32,7 @@ from drfuse_cli.operators.simulate import degrade_image, generator
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 SIZES = [(1, 1), (1, 7), (9, 2), (33, 47), (64, 64)]
-DETAILED = [laplacian, wavelet]
+DETAILED = [laplacian, wavelet, guided]
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -45,6 +46,28 @@ def scene(height: int = 48, width: int = 64) -> np.ndarray:
     disc = (y - 20) ** 2 + (x - 24) ** 2 < 120
     stripes = (x // 6 % 2 == 0) & (y > 34)
     return np.where(disc, 220, np.where(stripes, 30, 60 + x + y // 2)).astype(np.uint8)
+
+
+# ---- the guided filter ----------------------------------------------------------------------
+
+
+def test_the_guided_filter_keeps_the_edges_of_its_guide_and_smooths_elsewhere() -> None:
+    guide = np.zeros((40, 60), np.float32)
+    guide[:, 30:] = 1
+    noise = np.random.default_rng(0).normal(0, 0.1, guide.shape).astype(np.float32)
+    found = guided_filter(guide, guide + noise, 7, 1e-6)
+    assert np.abs(found - guide).max() < 0.05
+    blurred = guided_filter(np.zeros_like(guide), guide + noise, 7, 1e-6)
+    assert 0.3 < blurred[20, 30] < 0.7
+
+
+def test_guided_fusion_takes_each_half_from_where_it_is_sharp() -> None:
+    x = texture(64, 96)
+    soft = np.full_like(x, x.mean())
+    near, far = (np.where(np.arange(96) < 48, *both) for both in ((x, soft), (soft, x)))
+    fused = guided(near.astype(np.float32), far.astype(np.float32))
+    away = np.r_[8:36, 60:88]
+    assert np.abs(fused - x)[8:-8][:, away].mean() < 0.1 * np.abs(soft - x).mean()
 
 
 # ---- fusion -----------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ Against = Annotated[
     typer.Option(
         "--against",
         metavar="ID[,ID]",
-        help="Also average, maximum, laplacian or wavelet on the degraded inputs; after "
+        help="Also average, maximum, laplacian, wavelet or guided on the degraded inputs; after "
         "classical restoration: restore+laplacian and so on. Beside --fused also drfusion.",
         rich_help_panel=_SCORED,
     ),

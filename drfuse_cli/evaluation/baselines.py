@@ -16,6 +16,7 @@ import numpy as np
 from drfuse_cli.colour import CB_NOISE_GAIN, CR_NOISE_GAIN, LUMA_NOISE_GAIN, join, split
 from drfuse_cli.config import Degradation
 from drfuse_cli.errors import DrfuseError
+from drfuse_cli.evaluation.guided import guided
 from drfuse_cli.imageio import Image
 
 Plane = np.ndarray
@@ -117,6 +118,7 @@ FUSERS: dict[str, Fuser] = {
     "maximum": maximum,
     "laplacian": laplacian,
     "wavelet": wavelet,
+    "guided": guided,
 }
 
 
