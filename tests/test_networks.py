@@ -17,12 +17,10 @@ from drfuse_cli.networks.fusion_net import (
     STATE,
     Architecture,
     FusionNet,
-    _shuffle,
-    _unshuffle,
-    pad_to_multiple,
 )
 from drfuse_cli.networks.precision import MixedNetwork, choose_precision
 from drfuse_cli.networks.tiled import TiledNetwork
+from drfuse_cli.networks.unet import pad_to_multiple, shuffle, unshuffle
 
 SMALL = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, embedding=16)
 DECODING = replace(SMALL, decoder=2)
@@ -33,9 +31,9 @@ LAST = torch.tensor([[1 / 3, 1 / 3]])
 def test_pixels_are_shuffled_as_torch_shuffles_them(layout: torch.memory_format) -> None:
     one, other = (torch.rand(2, 3, 4, 6).contiguous(memory_format=layout) for _ in range(2))
     apart = torch.nn.functional.pixel_unshuffle(torch.cat((one, other), 1), 2)
-    assert torch.equal(_unshuffle(one, other), 4 * apart)
+    assert torch.equal(unshuffle(one, other), 4 * apart)
     deep = torch.rand(2, 8, 3, 5).contiguous(memory_format=layout)
-    assert torch.equal(_shuffle(deep), torch.nn.functional.pixel_shuffle(deep, 2))
+    assert torch.equal(shuffle(deep), torch.nn.functional.pixel_shuffle(deep, 2))
 
 
 def randomised(arch: Architecture, seed: int = 0) -> FusionNet:
@@ -214,7 +212,7 @@ def test_tiles_agree_with_the_whole_below_a_grey_level(
     arguments = (*images(*size)[:5], LAST)
     whole, tiled = run(network, arguments), run(TiledNetwork(network, tile), arguments)
     assert tiled.shape == whole.shape
-    assert float(whole[:, :-1].std()) > 0.05  # outputs worth comparing
+    assert float(whole[:, :-1].std()) > 0.04  # outputs worth comparing
     assert 255 * float((tiled - whole).abs().max()) < 1
 
 

@@ -31,7 +31,6 @@ from drfuse_cli.samplers.observation import (
     Inputs,
     Observation,
     describe,
-    gather,
     noise_variance,
 )
 from drfuse_cli.samplers.schedule import Schedule
@@ -78,7 +77,7 @@ def make_inputs(
         torch.full((batch,), second.noise_std if colour else 0.0),
         torch.full((batch,), 2 if colour else 0),
     )
-    return gather(tuple(observations), condition.to(dtype))
+    return Inputs(tuple(observations), condition.to(dtype))
 
 
 def random_state(seed: int = 3, batch: int = 1) -> tuple[Tensor, Tensor]:
@@ -301,7 +300,7 @@ def test_a_pair_comes_out_the_same_in_a_batch_and_alone() -> None:
                     Observation(o.operator, o.y[one], o.noise_var[one], o.channels)
                     for o in together.observations
                 ),
-                together.lifted[one], together.observed[one], together.condition[one],
+                together.condition[one],
             )  # fmt: skip
             torch.testing.assert_close(model(alone), all_three[one], rtol=0, atol=1e-5)
 
@@ -434,7 +433,7 @@ def test_a_source_that_agrees_is_left_alone() -> None:
         Observation(o.operator, o.operator.A(X_hat[:, o.channels]), o.noise_var, o.channels)
         for o in make_inputs(BLURRED, COMPOSITE).observations
     )
-    inputs = gather(fitting, make_inputs(BLURRED, COMPOSITE).condition)
+    inputs = Inputs(fitting, make_inputs(BLURRED, COMPOSITE).condition)
     with torch.no_grad():
         X_bar = JointCorrection()(X_hat, m, inputs, step_time(1), mode="data")
     torch.testing.assert_close(X_bar, X_hat, rtol=0, atol=1e-4)
@@ -483,7 +482,7 @@ def published_strength(alphas: list[float], std: float, t: int) -> float:
     X_hat, m = random_state()
     inputs = make_inputs(NOISY, NOISY, colour=False)
     variance = torch.full((1, 1, 1, 1), std**2)
-    inputs = gather(
+    inputs = Inputs(
         tuple(Observation(o.operator, o.y, variance, o.channels) for o in inputs.observations),
         inputs.condition,
     )

@@ -369,7 +369,7 @@ def test_the_encoder_can_be_kept(folder: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("flag", ["freeze_encoder", "fusion_only"])
+@pytest.mark.parametrize("flag", ["freeze_encoder", "fusion_only", "denoiser_only"])
 def test_of_a_new_network_nothing_can_be_kept(folder: Path, tmp_path: Path, flag: str) -> None:
     with pytest.raises(DrfuseError, match=f"--{flag.replace('_', '-')}"):
         train(options(folder, tmp_path / "w.safetensors", **{flag: True}), quiet)
@@ -397,6 +397,26 @@ def test_the_fusion_decoder_learns_alone(folder: Path, tmp_path: Path, task: str
     learner = DRFusionLearner(again, torch.device("cpu"), tmp_path)
     head = learner.model.network.decoder.head  # type: ignore[union-attr]
     assert torch.equal(head.weight, new.tensors["network.decoder.head.weight"].float())
+
+
+def test_the_denoiser_learns_alone_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    run = options(folder, tmp_path / "b.safetensors", init=str(start), denoiser_only=True)
+    old, new = (load_weights(str(path), "ivif") for path in (start, train(run, quiet)))
+    for name, weight in old.tensors.items():
+        assert torch.equal(new.tensors[name], weight), name
+    added = {name for name in new.tensors if name not in old.tensors}
+    assert {name.split(".")[0] for name in added} == {"denoiser"}
+    assert new.tensors["denoiser.noise_head.weight"].any()
+    again = replace(run, output=tmp_path / "c.safetensors", init=str(run.output))
+    learner = DRFusionLearner(again, torch.device("cpu"), tmp_path)
+    kept = learner.model.denoiser.noise_head.weight  # type: ignore[union-attr]
+    assert torch.equal(kept, new.tensors["denoiser.noise_head.weight"].float())
+    fusion = replace(again, denoiser_only=False, fusion_only=True)
+    learner = DRFusionLearner(fusion, torch.device("cpu"), tmp_path)
+    learning = {n for n, p in learner.model.named_parameters() if p.requires_grad}
+    assert learning
+    assert all(name.startswith("network.decoder") for name in learning)
 
 
 def test_a_decoded_image_is_held_against_the_scores_and_the_ideal() -> None:

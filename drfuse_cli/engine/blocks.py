@@ -13,8 +13,8 @@ from torch import Tensor
 from drfuse_cli.config import Degradation
 from drfuse_cli.engine.fusion import Fusion
 from drfuse_cli.engine.prepared import Part, Planes, Prepared
-from drfuse_cli.networks.fusion_net import MULTIPLE
 from drfuse_cli.networks.tiled import Window, windows
+from drfuse_cli.networks.unet import MULTIPLE
 from drfuse_cli.operators.build import build_operator, equivalent_sigma
 from drfuse_cli.operators.grid import Grid
 from drfuse_cli.operators.lift import prior_level

@@ -18,7 +18,6 @@ from drfuse_cli.samplers.observation import (
     Inputs,
     Observation,
     describe,
-    gather,
     noise_variance,
 )
 
@@ -36,7 +35,7 @@ def make_inputs(
     colour = pairs[0].colour_source
     if colour is not None:
         observations.append(seen(colour, CHROMA))
-    return gather(tuple(observations), _describe(pairs).to(device))
+    return Inputs(tuple(observations), _describe(pairs).to(device))
 
 
 def _observe(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from drfuse_cli.config import Correction
+from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture, FusionNet
-from drfuse_cli.networks.precision import MixedNetwork, Precision
-from drfuse_cli.networks.tiled import TiledNetwork
+from drfuse_cli.networks.precision import MixedNetwork, Precision, autocast
+from drfuse_cli.networks.tiled import TiledNetwork, tiles
 from drfuse_cli.samplers.correction import JointCorrection, PaperCorrection, no_correction
+from drfuse_cli.samplers.denoising import denoised
 from drfuse_cli.samplers.drfusion import Callback, Correct, StepNetwork, sample
 from drfuse_cli.samplers.observation import Inputs
 from drfuse_cli.samplers.schedule import Schedule
@@ -25,6 +28,7 @@ class DRFusion(nn.Module):
         self.network = FusionNet(arch)
         self.schedule = Schedule(arch.steps)
         self.correction = JointCorrection()
+        self.denoiser = Denoiser(arch.denoiser, arch.embedding) if arch.denoiser else None
 
     def _correct(self, mode: Correction, alpha_bar: Tensor) -> Correct:
         if mode == "none":
@@ -46,7 +50,29 @@ class DRFusion(nn.Module):
 
         ``tile`` > 0 bounds the pixels the network sees at once; the correction stays global.
         """
+        if self.denoiser is not None:
+            inputs = denoised(inputs, partial(self._denoise, precision=precision, tile=tile))
         alpha_bar = self.schedule.alpha_bar(steps)
         whole = MixedNetwork(self.network, precision)
         network: StepNetwork = TiledNetwork(whole, tile) if tile else whole
         return sample(inputs, network, alpha_bar, self._correct(correction, alpha_bar), callback)
+
+    def _denoise(
+        self,
+        y: Tensor,
+        chroma: Tensor,
+        noise_std: Tensor,
+        blur_sigma: Tensor,
+        precision: Precision,
+        tile: int,
+    ) -> Tensor:
+        denoiser = self.denoiser
+        assert denoiser is not None
+
+        def run(image: Tensor) -> Tensor:
+            made: Tensor = denoiser(image[:, :1], image[:, 1:], noise_std, blur_sigma)
+            return made
+
+        seen = torch.cat((y, chroma), dim=1)
+        with autocast(y.device, precision):
+            return tiles(run, seen, 1, tile, denoiser.reach) if tile else run(seen).float()

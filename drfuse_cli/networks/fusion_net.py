@@ -8,9 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from drfuse_cli.networks.convolution import Conv, modulated, side_by_side
+from drfuse_cli.networks.convolution import Conv, side_by_side
+from drfuse_cli.networks.unet import (
+    MULTIPLE,
+    Stack,
+    UNet,
+    conv,
+    embedder,
+    halve,
+    pad_to_multiple,
+    shuffle,
+    unshuffle,
+)
 
 STATE = ("x1", "x2", "f", "cb", "cr")
 """Channels of the state: restored sources, fused luminance, chroma of the colour source."""
@@ -23,19 +33,6 @@ OBSERVED = 4
 
 CONDITION = 9
 """Numbers that describe the degradations (see `samplers.observation.describe`)."""
-
-
-MULTIPLE = 8
-"""Image sizes inside the network are multiples of this: two halvings after the unshuffle."""
-
-
-def pad_to_multiple(x: Tensor) -> Tensor:
-    """Repeats the last row and column up to the next multiple of :data:`MULTIPLE`."""
-    height, width = x.shape[-2:]
-    bottom, right = -height % MULTIPLE, -width % MULTIPLE
-    if not bottom and not right:
-        return x
-    return F.pad(x, (0, right, 0, bottom), mode="replicate")
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,8 @@ class Architecture:
     steps: int = 3
     decoder: int = 0
     """Blocks of the fusion decoder at a quarter of the resolution; 0: there is none."""
+    denoiser: int = 0
+    """Features of the observation denoiser at half resolution; 0: there is none."""
 
     @classmethod
     def of_size(cls, width: int, middle: int) -> Architecture:
@@ -61,104 +60,20 @@ class Architecture:
         return {**asdict(self), "widths": list(self.widths), "depths": list(self.depths)}
 
 
-_SPREAD = 4.0
-"""Brings images of 0..1 to about unit spread, as the initial weights expect."""
-
 _CHANGE = 0.1
 """What one unit of the head's output changes, so that first steps are small."""
 
 
-def _draw(weight: Tensor, std: float) -> None:
-    # Where there are only shapes, torch would load its compiler for this: more than a second.
-    if not weight.is_meta:
-        nn.init.normal_(weight, std=std)
-
-
-def _conv(inputs: int, outputs: int, kernel: int = 3, *, gain: float = 1.0) -> Conv:
-    """A convolution that keeps the variance of its input, times ``gain`` squared."""
-    conv = Conv(inputs, outputs, kernel)
-    _draw(conv.weight, gain / math.sqrt(inputs * kernel**2))
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    return conv
-
-
-def _unshuffle(*images: Tensor) -> Tensor:
-    """Images side by side at half the resolution, of about unit spread."""
-    b, _, h, w = images[0].shape
-    # F.pixel_unshuffle does the same and takes twice as long on processors.
-    parts = [x.reshape(b, -1, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4) for x in images]
-    return torch.cat(parts, dim=1).flatten(1, 3).mul_(_SPREAD)
-
-
-def _shuffle(x: Tensor) -> Tensor:
-    """``F.pixel_shuffle`` by two, in a third of its time on processors."""
-    b, c, h, w = x.shape
-    x = x.reshape(b, c // 4, 2, 2, h, w).permute(0, 1, 4, 2, 5, 3)
-    return x.reshape(b, c // 4, 2 * h, 2 * w)
-
-
-def _halve(inputs: int, outputs: int) -> nn.Conv2d:
-    conv = nn.Conv2d(inputs, outputs, 2, stride=2)
-    _draw(conv.weight, 1 / math.sqrt(4 * inputs))
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    return conv
-
-
-class Block(nn.Module):
-    """Residual block, scaled and shifted by the degradation embedding (FiLM)."""
-
-    def __init__(self, width: int, embedding: int) -> None:
-        super().__init__()
-        self.conv1 = _conv(width, width, gain=math.sqrt(2))
-        self.conv2 = _conv(width, width, gain=0.4)
-        self.film = nn.Linear(embedding, 2 * width)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        scale, shift = self.film(embedding).chunk(2, dim=1)
-        return self.conv2(modulated(h, self.conv1, 1 + scale, shift).relu_()).add_(h)
-
-
-class Stack(nn.ModuleList):
-    """Blocks in a row."""
-
-    def __init__(self, count: int, width: int, embedding: int) -> None:
-        super().__init__(Block(width, embedding) for _ in range(count))
-
-    def forward(self, h: Tensor, embedding: Tensor) -> Tensor:
-        for block in self:
-            h = block(h, embedding)
-        return h
-
-
-def _embedder(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-
-
-class ObservationEncoder(nn.Module):
-    """A U-Net on pixel-unshuffled inputs: what the degraded sources say, at half resolution."""
+class ObservationEncoder(UNet):
+    """What the degraded sources say, at half resolution, from pixel-unshuffled inputs."""
 
     def __init__(self, arch: Architecture) -> None:
-        super().__init__()
-        (w0, w1, w2), e = arch.widths, arch.embedding
-        d0, d1, d2 = arch.depths
-        self.embed = _embedder(CONDITION, e)
-        self.head = _conv(8 * OBSERVED, w0)
-        self.down0, self.down1 = Stack(d0, w0, e), Stack(d1, w1, e)
-        self.middle = Stack(d2, w2, e)
-        self.up1, self.up0 = Stack(d1, w1, e), Stack(d0, w0, e)
-        self.shrink0, self.shrink1 = _halve(w0, w1), _halve(w1, w2)
-        self.grow1, self.grow0 = _conv(w2, 4 * w1, 1), _conv(w1, 4 * w0, 1)
+        super().__init__(arch.widths, arch.depths, arch.embedding)
+        self.embed = embedder(CONDITION, arch.embedding)
+        self.head = conv(8 * OBSERVED, arch.widths[0])
 
     def forward(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
-        embedding = self.embed(condition)
-        h0 = self.head(_unshuffle(lifted, observed))
-        h0 = self.down0(h0, embedding)
-        h1 = self.down1(self.shrink0(h0), embedding)
-        h2 = self.middle(self.shrink1(h1), embedding)
-        h1 = self.up1(h1 + _shuffle(self.grow1(h2)), embedding)
-        return self.up0(h0 + _shuffle(self.grow0(h1)), embedding)
+        return self.walk(self.head(unshuffle(lifted, observed)), self.embed(condition))
 
 
 class FusionDecoder(nn.Module):
@@ -171,18 +86,18 @@ class FusionDecoder(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         (w0, w1, _), e = arch.widths, arch.embedding
-        self.entry = _conv(4 * len(STATE), w0)
-        self.shrink, self.far = _halve(w0, w1), Stack(arch.decoder, w1, e)
-        self.grow, self.near = _conv(w1, 4 * w0, 1, gain=0.4), Stack(1, w0, e)
+        self.entry = conv(4 * len(STATE), w0)
+        self.shrink, self.far = halve(w0, w1), Stack(arch.decoder, w1, e)
+        self.grow, self.near = conv(w1, 4 * w0, 1, gain=0.4), Stack(1, w0, e)
         self.head = Conv(w0, 8)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, estimate: Tensor, h: Tensor, embedding: Tensor) -> Tensor:
         """Changes to the fused image and to the weight's logit, ``B x 2 x H x W``."""
-        h = h + self.entry(_unshuffle(estimate))
-        h = h + _shuffle(self.grow(self.far(self.shrink(h), embedding)))
-        return _shuffle(self.head(self.near(h, embedding)))
+        h = h + self.entry(unshuffle(estimate))
+        h = h + shuffle(self.grow(self.far(self.shrink(h), embedding)))
+        return shuffle(self.head(self.near(h, embedding)))
 
 
 class FusionNet(nn.Module):
@@ -197,8 +112,8 @@ class FusionNet(nn.Module):
         self.arch = arch
         w, e, state = arch.widths[0], arch.embedding, len(STATE)
         self.encoder = ObservationEncoder(arch)
-        self.embed = _embedder(CONDITION + 2, e)
-        self.entry = _conv(8 * state, w)
+        self.embed = embedder(CONDITION + 2, e)
+        self.entry = conv(8 * state, w)
         self.body = Stack(arch.step_blocks, w, e)
         self.noise_head, self.weight_head = Conv(w, 4 * state), Conv(w, 4)
         for head in (self.noise_head, self.weight_head):
@@ -232,8 +147,8 @@ class FusionNet(nn.Module):
         embedding = self.embed(torch.cat((condition, time), dim=1))
         height, width = state.shape[-2:]
         state, estimate = pad_to_multiple(state), pad_to_multiple(estimate)
-        h = self.body(self.entry(_unshuffle(state, estimate)).add_(features), embedding)
-        made = _shuffle(side_by_side(h, self.noise_head, self.weight_head))
+        h = self.body(self.entry(unshuffle(state, estimate)).add_(features), embedding)
+        made = shuffle(side_by_side(h, self.noise_head, self.weight_head))
         if self.decoder is not None and _is_last(time):
             found = self.decoder(estimate + _CHANGE * made[:, :-1], h, embedding)
             made = made.index_add(1, _DECODED.to(made.device), found)

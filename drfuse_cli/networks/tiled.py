@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from drfuse_cli.networks.fusion_net import MULTIPLE, pad_to_multiple
 from drfuse_cli.networks.precision import MixedNetwork
+from drfuse_cli.networks.unet import MULTIPLE, pad_to_multiple
 
 _ENCODER_HALO = 96
 """Pixels of surroundings a tile is given; beyond them an input no longer changes the output."""
@@ -41,6 +41,17 @@ def windows(height: int, width: int, tile: int, halo: int) -> Iterator[Window]:
         for columns in spans(width):
             outer, inner, place = zip(rows, columns, strict=True)
             yield Window(outer, inner, place)
+
+
+def tiles(
+    run: Callable[[Tensor], Tensor], image: Tensor, channels: int, tile: int, reach: int
+) -> Tensor:
+    """``run(image)`` of so many channels, tile by tile with ``reach`` pixels around each."""
+    made = image.new_empty(len(image), channels, *image.shape[-2:])
+    tile = max(MULTIPLE, tile // MULTIPLE * MULTIPLE)
+    for w in windows(image.shape[-2], image.shape[-1], tile, reach):
+        made[(..., *w.place)] = run(image[(..., *w.outer)])[(..., *w.inner)].to(made)
+    return made
 
 
 class TiledNetwork:

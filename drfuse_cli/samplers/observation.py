@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from drfuse_cli.operators.lift import lift, prior_level, prior_variance
 from drfuse_cli.operators.operator import Operator
@@ -51,12 +52,29 @@ class Observation:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch ready for the sampler; all images ``B x 4 x H x W`` (source 1, source 2, Cb, Cr)."""
+    """A batch ready for the sampler: the observations and the ``B x 9`` that describes them.
+
+    Its images are ``B x 4 x H x W``: source 1, source 2, Cb, Cr; without colour zeros.
+    """
 
     observations: tuple[Observation, ...]
-    lifted: Tensor
-    observed: Tensor
     condition: Tensor
+
+    @cached_property
+    def lifted(self) -> Tensor:
+        """The closed-form estimates."""
+        return _four([o.lift() for o in self.observations])
+
+    @cached_property
+    def observed(self) -> Tensor:
+        """The observations themselves, enlarged."""
+        return _four([o.enlarge() for o in self.observations])
+
+
+def _four(images: list[Tensor]) -> Tensor:
+    joined = torch.cat(images, dim=1)
+    missing = 4 - joined.shape[1]
+    return F.pad(joined, (0, 0, 0, 0, 0, missing)) if missing else joined
 
 
 _ROUNDING = 0.3
@@ -96,19 +114,19 @@ def describe(
     return torch.cat((sources, colour), dim=1)
 
 
-def gather(observations: tuple[Observation, ...], condition: Tensor) -> Inputs:
-    """Lifts every observation and lays them out as the network's four input channels."""
+def stated(condition: Tensor) -> tuple[Tensor, Tensor]:
+    """Of both sources, ``B x 2`` each: noise of luminance in grey levels, blur in own pixels."""
+    noise, blur, scale = condition[:, :2], condition[:, 2:4], condition[:, 4:6]
+    return torch.exp2(5 * noise) - 1, 3 * blur / torch.exp2(2 * scale)
 
-    def four(images: list[Tensor]) -> Tensor:
-        joined = torch.cat(images, dim=1)
-        missing = 4 - joined.shape[1]
-        if missing:
-            joined = torch.cat((joined, torch.zeros_like(joined[:, :missing])), dim=1)
-        return joined
 
-    return Inputs(
-        observations,
-        four([o.lift() for o in observations]),
-        four([o.enlarge() for o in observations]),
-        condition,
-    )
+def with_noise(condition: Tensor, noise_std: Tensor) -> Tensor:
+    """The same description with another noise of luminance, ``B x 2`` grey levels."""
+    return torch.cat((torch.log2(1 + noise_std) / 5, condition[:, 2:]), dim=1)
+
+
+def colour_source(condition: Tensor) -> int | None:
+    """Which source of a batch, 0 or 1, its chroma is of; none of grey pairs."""
+    if not bool(condition[:, 7].any()):
+        return None
+    return 0 if bool(condition[:, 8].any()) else 1

@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from drfuse_cli.networks.convolution import Conv
+from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import OBSERVED, STATE, Architecture, FusionNet
 from drfuse_cli.networks.precision import Precision
 
@@ -22,7 +23,7 @@ _SECONDS = 0.3
 
 
 def network_multiply_adds(arch: Architecture, height: int, width: int, steps: int) -> int:
-    """Multiply-adds of all convolutions that one pair takes; nothing is computed."""
+    """Multiply-adds of all convolutions that one noisy pair takes; nothing is computed."""
     with torch.device("meta"), torch.no_grad():
         network = FusionNet(arch)
         images, condition = torch.empty(1, OBSERVED, height, width), torch.empty(1, 9)
@@ -31,7 +32,12 @@ def network_multiply_adds(arch: Architecture, height: int, width: int, steps: in
         state = torch.empty(1, len(STATE), height, width)
         with _Convolutions() as step:
             network(state, state, features, condition, torch.empty(1, 2))
-    return once.multiply_adds + steps * step.multiply_adds
+        with _Convolutions() as before:
+            if arch.denoiser:
+                sources, one = torch.empty(2, 3, height, width), torch.empty(2)
+                denoiser = Denoiser(arch.denoiser, arch.embedding)
+                denoiser(sources[:, :1], sources[:, 1:], one, one)
+    return before.multiply_adds + once.multiply_adds + steps * step.multiply_adds
 
 
 class _Convolutions(FlopCounterMode):
@@ -42,8 +48,8 @@ class _Convolutions(FlopCounterMode):
 
     @property
     def multiply_adds(self) -> int:
-        counts = self.get_flop_counts()["Global"]
-        return int(counts[torch.ops.aten.convolution]) // 2
+        counts = self.get_flop_counts().get("Global", {})
+        return int(counts.get(torch.ops.aten.convolution, 0)) // 2
 
 
 def ceiling(device: torch.device, precision: Precision, cores: int = 1) -> float:

@@ -19,7 +19,6 @@ from drfuse_cli.samplers.observation import (
     Inputs,
     Observation,
     describe,
-    gather,
     noise_variance,
 )
 
@@ -186,4 +185,4 @@ def degrade(
         chroma_noise,
         colour.float() * 2,
     )
-    return gather(observations, condition.to(device)), clean.to(device)
+    return Inputs(observations, condition.to(device)), clean.to(device)

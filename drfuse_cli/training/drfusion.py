@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.models import DRFusion
+from drfuse_cli.models import DRFusion, build_network
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.networks.precision import choose_precision
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
 from drfuse_cli.training.decoding import decoding_loss
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
+from drfuse_cli.training.denoising import denoising_loss, see
 from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
 from drfuse_cli.training.options import TrainOptions
@@ -46,8 +46,8 @@ def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-_DECODER = 2
-"""Blocks of a new fusion decoder."""
+_DECODER, _DENOISER = 2, 64
+"""Blocks of a new fusion decoder; features of a new denoiser."""
 
 
 def _start(options: TrainOptions) -> DRFusion:
@@ -55,6 +55,7 @@ def _start(options: TrainOptions) -> DRFusion:
         for flag, frozen in (
             ("--freeze-encoder", options.freeze_encoder),
             ("--fusion-only", options.fusion_only),
+            ("--denoiser-only", options.denoiser_only),
         ):
             if frozen:
                 raise DrfuseError(
@@ -65,11 +66,12 @@ def _start(options: TrainOptions) -> DRFusion:
     model = load_weights(options.init, options.task).network()
     assert isinstance(model, DRFusion)
     model.train().requires_grad_(True)
-    if options.fusion_only:
-        model = _with_decoder(model)
+    if options.fusion_only or options.denoiser_only:
+        model = _with_part(model, "decoder" if options.fusion_only else "denoiser")
         model.requires_grad_(False)
-        assert model.network.decoder is not None
-        model.network.decoder.requires_grad_(True)
+        part = model.network.decoder if options.fusion_only else model.denoiser
+        assert part is not None
+        part.requires_grad_(True)
     elif options.freeze_encoder:
         model.network.encoder.requires_grad_(False)
     else:
@@ -77,11 +79,13 @@ def _start(options: TrainOptions) -> DRFusion:
     return model
 
 
-def _with_decoder(model: DRFusion) -> DRFusion:
-    """The same with a fusion decoder, which changes nothing before it is trained."""
-    if model.network.decoder is not None:
+def _with_part(model: DRFusion, name: Literal["decoder", "denoiser"]) -> DRFusion:
+    """The same with a part that it may lack, before its first step."""
+    if getattr(model.arch, name):
         return model
-    grown = DRFusion(replace(model.arch, decoder=_DECODER))
+    sizes = {**model.arch.as_dict(), name: _DECODER if name == "decoder" else _DENOISER}
+    grown = build_network(sizes)
+    assert isinstance(grown, DRFusion)
     grown.load_state_dict(model.state_dict(), strict=False)
     return grown.train()
 
@@ -101,7 +105,13 @@ class DRFusionLearner(Learner):
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
         named = dict(self.model.network.named_parameters())
-        kernels = [p for name, p in named.items() if p.ndim == 4 and "_head" not in name]
+        if self.model.denoiser is not None:
+            named |= self.model.denoiser.named_parameters("denoiser")
+        kernels = [
+            p
+            for name, p in named.items()
+            if p.ndim == 4 and "_head" not in name and name != "denoiser.entry.weight"
+        ]
         chosen = set(map(id, kernels))
         others: list[nn.Parameter] = [p for p in named.values() if id(p) not in chosen]
         few = [*self.model.correction.parameters(), *self.model.schedule.parameters()]
@@ -120,6 +130,8 @@ class DRFusionLearner(Learner):
     def loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
         """The loss of one batch, eq. (20) with deep supervision of the restored sources."""
         o = self.options
+        if o.denoiser_only:
+            return self._denoising_loss(pairs, rng)
         draws = draw(o.task, o.batch_size, rng)
         first, rgb = draw_crops(
             pairs, o.batch_size, o.crop + 2 * MARGIN, rng, colourise=o.task == "ivif"
@@ -144,3 +156,12 @@ class DRFusionLearner(Learner):
             restoration = restoration + share * sum(errors) / len(errors)
         fused = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], weights)
         return fused + weights.restoration * restoration
+
+    def _denoising_loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
+        assert self.model.denoiser is not None
+        o, losses = self.options, []
+        for seen in see(pairs, o.task, o.batch_size, o.crop, rng):
+            told = (seen.noisy, seen.chroma, seen.noise_std, seen.blur_sigma)
+            restored = self.model.denoiser(*(each.to(self.device) for each in told))
+            losses.append(denoising_loss(restored, seen.clean.to(self.device)))
+        return torch.stack(losses).mean()

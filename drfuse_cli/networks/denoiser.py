@@ -1,0 +1,53 @@
+"""The observation denoiser: what a source would have shown without its noise."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from drfuse_cli.networks.convolution import Conv
+from drfuse_cli.networks.unet import (
+    UNet,
+    conv,
+    embedder,
+    pad_to_multiple,
+    shuffle,
+    unshuffle,
+)
+
+_BLOCKS = (2, 2, 4)
+"""At a half, a quarter and an eighth of the resolution."""
+
+
+class Denoiser(UNet):
+    """A U-Net on pixel-unshuffled luminance, told how noisy and how blurred it is.
+
+    It sees one source at its own resolution, before any operator is inverted, where the noise
+    is still white and clipped at black and white as in the file. Colour differences vary little
+    and share the noise of luminance: they show a good part of it.
+    """
+
+    reach = 128
+    """Pixels around one beyond which it does not look, a multiple of 8."""
+
+    def __init__(self, width: int, embedding: int) -> None:
+        super().__init__((width, 3 * width // 2, 2 * width), _BLOCKS, embedding)
+        self.embed = embedder(2, embedding)
+        self.entry = conv(4 * 3, width)
+        self.noise_head = Conv(width, 4)
+        nn.init.zeros_(self.noise_head.weight)
+        nn.init.zeros_(self.noise_head.bias)  # type: ignore[arg-type]
+
+    def forward(self, y: Tensor, chroma: Tensor, noise_std: Tensor, blur_sigma: Tensor) -> Tensor:
+        """Luminance ``y`` without its noise, ``B x 1 x h x w`` of any size, in image range.
+
+        ``chroma``: ``B x 2 x h x w`` around 0, all 0 of a grey source; ``noise_std`` of luminance
+        in grey levels (0..255) and ``blur_sigma`` in pixels of ``y``: ``B`` each.
+        """
+        height, width = y.shape[-2:]
+        told = torch.stack((torch.log2(1 + noise_std) / 5, blur_sigma / 3), dim=1)
+        seen = pad_to_multiple(torch.cat((y - 0.5, chroma), dim=1))
+        h = self.walk(self.entry(unshuffle(seen)), self.embed(told))
+        noise = shuffle(self.noise_head(h))[..., :height, :width]
+        # In units of the noise that is stated, so that every level is as hard to learn.
+        return y - noise_std[:, None, None, None] / 255 * noise
