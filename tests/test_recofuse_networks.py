@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 from recofuse_support import TINY, tiny_model
-from torch import nn
+from torch import Tensor, nn
 
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.models import RecoFuse, build_network
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, FusionSizes
 from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import CrossAttention, TimeAwareFusion
+from drfuse_cli.networks.recofuse.refiner import Pictures, Refiner, columns, histogram
 from drfuse_cli.samplers.recofuse import Latents
 
 
@@ -173,3 +174,63 @@ def test_a_seed_decides_the_noise() -> None:
 
     assert torch.equal(fused(1), fused(1))
     assert not torch.equal(fused(1), fused(2))
+
+
+# ---- the refiner ----------------------------------------------------------------------------
+
+
+def pictures(height: int, width: int) -> tuple[Tensor, Tensor, Pictures]:
+    generator = torch.Generator().manual_seed(0)
+    found = [torch.rand(2, 3, height, width, generator=generator) for _ in range(4)]
+    grey = found[1].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    return found[0], grey, Pictures(found[2], found[3], grey)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (33, 50)])
+def test_a_new_refiner_changes_nothing_and_a_trained_one_all_three(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    refiner = Refiner(8, 8)
+    visible, infrared, made = pictures(*size)
+    with torch.no_grad():
+        for same, given in zip(refiner(visible, infrared, made), made, strict=True):
+            assert torch.equal(same, given)
+        refiner.exit.weight.normal_(std=0.1)
+        changed = refiner(visible, infrared, made)
+    assert all(not torch.equal(*both) for both in zip(changed, made, strict=True))
+    assert torch.equal(changed.infrared[:, 0], changed.infrared[:, 1])  # stays grey
+
+
+def test_a_model_refines_what_its_latents_made() -> None:
+    plain, refined = tiny_model(), tiny_model(replace(TINY, refiner=8))
+    refined.load_state_dict(plain.state_dict(), strict=False)
+    assert refined.refiner is not None
+    visible, infrared, _ = pictures(32, 40)
+    with torch.no_grad():
+        refined.refiner.exit.weight.normal_(std=0.1)
+        before = plain(visible, infrared, generator=torch.Generator().manual_seed(0))
+        after = refined(visible, infrared, generator=torch.Generator().manual_seed(0))
+        decoded = Pictures(before.fused, before.visible, before.infrared)
+        expected = refined.refiner(visible, infrared, decoded)
+    assert torch.equal(after.fused, expected.fused)
+    assert torch.equal(after.visible, expected.visible)
+    assert torch.equal(after.weight, before.weight)
+
+
+def test_histograms_are_shares_of_the_pixels() -> None:
+    image = torch.tensor([0.0, 0.0, 1.0, 0.5]).view(1, 1, 2, 2)
+    found = histogram(image)
+    torch.testing.assert_close(found.sum(), torch.tensor(1.0))
+    torch.testing.assert_close(found[0, [0, 7]], torch.tensor([0.5, 0.25]))
+    torch.testing.assert_close(found[0, 3:5], torch.tensor([0.125, 0.125]))
+
+
+def test_the_profile_of_columns_shows_stripes_and_not_the_scene() -> None:
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(80.0), indexing="ij")
+    scene = 0.5 + 0.2 * torch.sin(x / 25) + 0.2 * torch.sin(y / 3)
+    stripes = torch.zeros(80)
+    stripes[[20, 41, 60]] = torch.tensor([0.03, -0.02, 0.025])
+    seen = columns((scene + stripes)[None, None])[0, 0]
+    assert torch.equal(seen[0], seen[-1])
+    alone = columns(scene[None, None])[0, 0, 0]
+    assert float(alone[8:-8].abs().max()) < 0.1 * float(seen[0].abs().max())
+    assert sorted(seen[0].abs().topk(3).indices.tolist()) == [20, 41, 60]

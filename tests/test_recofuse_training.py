@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
+from drfuse_cli.networks.recofuse.refiner import Pictures
 from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import load_pairs
 from drfuse_cli.training.quads import draw_quad
-from drfuse_cli.training.recofuse import RecoFuseLearner, fusion_loss
+from drfuse_cli.training.recofuse import RecoFuseLearner
+from drfuse_cli.training.refining import fusion_loss, refining_loss
 from drfuse_cli.weights import load_weights
 
 
@@ -73,13 +76,48 @@ def moved(learner: RecoFuseLearner, folder: Path) -> set[str]:
         ("autoencoder", {"autoencoder"}),
         ("branches", {"visible", "infrared"}),
         ("coupled", {"visible", "infrared", "fusion", "feedback"}),
+        ("refiner", {"refiner"}),
     ],
 )
 def test_a_stage_moves_its_own_parts(
     stage: str, parts: set[str], folder: Path, tiny: Path, tmp_path: Path
 ) -> None:
-    run = options(folder, tmp_path / "w.safetensors", tiny, stage=stage)
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage=stage, crop=64)
     assert moved(RecoFuseLearner(run, torch.device("cpu"), tmp_path), folder) == parts
+
+
+def test_a_refiner_needs_something_to_refine(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tmp_path, stage="refiner")
+    run = replace(run, init=None)
+    with pytest.raises(DrfuseError, match="--stage refiner"):
+        train(run, quiet)
+
+
+def test_a_whole_run_ends_with_the_refiner_where_there_is_one(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, crop=64)
+    without = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    refined = train(replace(run, output=tmp_path / "r.safetensors", stage="refiner"), quiet)
+    with_one = RecoFuseLearner(replace(run, init=str(refined)), torch.device("cpu"), tmp_path)
+    for learner, last in ((without, "coupled"), (with_one, "refiner")):
+        stages = [learner._where(progress / 200)[0] for progress in range(201)]
+        assert list(dict.fromkeys(stages))[:3] == ["autoencoder", "branches", "coupled"]
+        assert stages[-1] == last
+        shares = [learner._where(progress / 200)[1] for progress in range(201)]
+        assert min(shares) == 0
+        assert max(shares) <= 1
+
+
+def test_the_refining_loss_asks_for_the_clean_pair(folder: Path) -> None:
+    pairs = load_pairs((folder,), "ivif")
+    quad = draw_quad(pairs, 1, 64, np.random.default_rng(0), torch.device("cpu"))
+    brighter = torch.maximum(quad.visible_clean, quad.infrared_clean)
+    good = Pictures(brighter, quad.visible_clean, quad.infrared_clean)
+    best = refining_loss(good, quad)
+    for changed in ("fused", "visible", "infrared"):
+        worse = good._replace(**{changed: 0.6 * getattr(good, changed) + 0.1})
+        assert refining_loss(worse, quad) > best
 
 
 def test_the_fusion_step_moves_the_module_alone(

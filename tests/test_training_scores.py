@@ -31,6 +31,9 @@ SCORES: dict[str, tuple[Score, float]] = {
     "Q_NCIE": (correlation_in_256_levels, 1e-5),
     "Q_P": (phase_preservation, 1e-4),
     "Q_CB": (scores.contrast_preservation, 1e-3),
+    "CC": (scores.correlation, 1e-5),
+    "SCD": (scores.difference_correlation, 1e-5),
+    "VIF": (scores.fidelity, 1e-4),
 }
 
 
@@ -78,7 +81,7 @@ def test_following_the_gradient_raises_the_score(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 def test_flat_images_have_finite_scores_and_gradients(name: str) -> None:
-    flat = torch.full((2, 1, 40, 40), 0.5)
+    flat = torch.full((2, 1, 64, 64), 0.5)
     f = flat.clone().requires_grad_()
     found = SCORES[name][0](f, flat, torch.zeros_like(flat))
     found.backward()  # type: ignore[no-untyped-call]

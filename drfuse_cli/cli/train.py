@@ -62,6 +62,13 @@ FusionOnly = Annotated[
         help="Train the fusion decoder alone; restored sources stay exactly as --init has them.",
     ),
 ]
+DenoiserOnly = Annotated[
+    bool,
+    typer.Option(
+        "--denoiser-only",
+        help="Train the denoiser that the sources go through first; all else stays as it is.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")]
 Val = Annotated[
     Path | None, typer.Option("--val", metavar="DIR", help="Clean pairs to measure on.")
@@ -80,11 +87,11 @@ TrainCorrection = Annotated[
 
 _RECOFUSE = "ReCoFuse"
 Stage = Annotated[
-    Literal["all", "autoencoder", "branches", "coupled"],
+    Literal["all", "autoencoder", "branches", "coupled", "refiner"],
     typer.Option(
         "--stage",
         help="One stage alone, going on from --init: the shared auto-encoder, each branch by "
-        "itself, or branches and fusion together.",
+        "itself, branches and fusion together, or what refines the decoded images.",
         rich_help_panel=_RECOFUSE,
     ),
 ]
@@ -133,6 +140,7 @@ def train(
     init: Init = None,
     freeze_encoder: FreezeEncoder = False,
     fusion_only: FusionOnly = False,
+    denoiser_only: DenoiserOnly = False,
     resume: Resume = False,
     val: Val = None,
     val_every: ValEvery = 1000,
@@ -162,6 +170,7 @@ def train(
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, fusion_only=fusion_only,
+        denoiser_only=denoiser_only,
         resume=resume, val=val, val_every=val_every,
         checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction, stage=stage,
         size=size, regularisation=regularisation, image_loss=image_loss,
@@ -177,6 +186,7 @@ def train(
 _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
         *("draws", "width", "middle", "freeze_encoder", "fusion_only"),
+        "denoiser_only",
         *("precision", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),

@@ -14,6 +14,7 @@ from drfuse_cli.networks.recofuse.autoencoder import Autoencoder, Features
 from drfuse_cli.networks.recofuse.branch import Branch
 from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import TimeAwareFusion
+from drfuse_cli.networks.recofuse.refiner import Pictures, Refiner
 from drfuse_cli.samplers.mean_reverting import MeanReverting
 from drfuse_cli.samplers.recofuse import (
     Latents,
@@ -57,6 +58,7 @@ class RecoFuse(nn.Module):
         self.fusion = TimeAwareFusion(arch.fusion, channels)
         learned = arch.feedback == "learned"
         self.feedback = Feedback(channels, timed=arch.fusion.timed) if learned else None
+        self.refiner = Refiner(arch.refiner) if arch.refiner else None
         self.register_buffer("spread", torch.ones(channels))
         self.process = MeanReverting()
 
@@ -121,7 +123,12 @@ class RecoFuse(nn.Module):
             coupled=self.arch.coupled,
             callback=show if callback else None,
         )
-        return self._picture(z, z_f, features, 0, size)
+        made = self._picture(z, z_f, features, 0, size)
+        if self.refiner is None:
+            return made
+        decoded = Pictures(made.fused, made.visible, made.infrared)
+        refined: Pictures = self.refiner(visible, infrared, decoded)
+        return Restored(refined.fused, refined.visible, refined.infrared, made.weight)
 
     def _picture(
         self, z: Latents, z_f: Tensor, features: Features, t: int, size: torch.Size

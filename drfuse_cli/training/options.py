@@ -9,8 +9,9 @@ from typing import Literal
 
 from drfuse_cli.config import Correction, Method, Task
 
-Stage = Literal["all", "autoencoder", "branches", "coupled"]
-"""Of ReCoFuse: the shared auto-encoder, each branch by itself, branches and fusion together."""
+Stage = Literal["all", "autoencoder", "branches", "coupled", "refiner"]
+"""Of ReCoFuse: the shared auto-encoder, each branch by itself, branches and fusion together, and
+what refines the decoded images."""
 
 Regularisation = Literal["alternating", "joint", "separate"]
 """Of ReCoFuse's last stage: the published one, and the two it is compared with."""
@@ -46,6 +47,8 @@ class TrainOptions:
     """Of DRFusion: what reads the sources stays as ``init`` has it, the steps alone learn."""
     fusion_only: bool = False
     """Of DRFusion: the fusion decoder alone learns, added to ``init`` where it has none."""
+    denoiser_only: bool = False
+    """Of DRFusion: the denoiser of the sources alone learns, added to ``init`` likewise."""
     resume: bool = False
     val: Path | None = None
     val_every: int = 1000

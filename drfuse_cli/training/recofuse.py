@@ -1,8 +1,9 @@
-"""Training ReCoFuse in its three stages: auto-encoder, single branches, both with fusion."""
+"""Training ReCoFuse in its stages: auto-encoder, single branches, both with fusion, refiner."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,41 +18,22 @@ from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
 from drfuse_cli.networks.recofuse.autoencoder import Features
+from drfuse_cli.networks.recofuse.refiner import Pictures
 from drfuse_cli.samplers.mean_reverting import TIMES
 from drfuse_cli.samplers.recofuse import Latents, advance, start, times
 from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.learner import Learner, optimisers
-from drfuse_cli.training.losses import sobel
 from drfuse_cli.training.options import Stage, TrainOptions
 from drfuse_cli.training.quads import Quad, draw_quad
+from drfuse_cli.training.refining import fusion_loss, refining_loss
 from drfuse_cli.training.validation import psnr, write_history
 from drfuse_cli.weights import load_weights
 
-_ENDS: dict[Stage, float] = {"autoencoder": 0.45, "branches": 0.6, "coupled": 1.0}
-"""Where each stage of a whole run ends, as a share of it."""
+_ENDS: dict[Stage, float] = {"autoencoder": 0.35, "branches": 0.47, "coupled": 0.8, "refiner": 1.0}
+"""Where each stage of a whole run ends, as a share of it; without a refiner the rest grow."""
 _VAL_CROP, _VAL_PAIRS = 256, 16
 _SPREAD_CROPS = 64
 _EDGE = ("entry", "exit")
-
-
-def fusion_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
-    """What step B of the alternating regularisation minimises; RGB ``B x 3 x H x W`` in 0..1.
-
-    Contrast: the larger luminance; texture: the larger gradient of each direction; colour: the
-    visible chroma.
-    """
-    (y, *chroma), (y_v, *chroma_v), (y_i, *_) = map(_ycbcr, (fused, visible, infrared))
-    contrast = F.l1_loss(y, torch.maximum(y_v, y_i))
-    edges = torch.maximum(sobel(y_v).abs(), sobel(y_i).abs())
-    texture = (sobel(y).abs() - edges).abs().mean((0, 2, 3)).sum()
-    colour = sum(F.l1_loss(a, b) for a, b in zip(chroma, chroma_v, strict=True))
-    return contrast + 6 * texture + 8 * colour
-
-
-def _ycbcr(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    r, g, b = image.chunk(3, dim=1)
-    y = 0.299 * r + 0.587 * g + 0.114 * b
-    return y, 0.564 * (b - y), 0.713 * (r - y)
 
 
 def _colour(image: Tensor) -> Tensor:
@@ -59,11 +41,25 @@ def _colour(image: Tensor) -> Tensor:
     return image - image.mean(1, keepdim=True)
 
 
+_REFINER = 48
+"""Features of a new refiner at half resolution."""
+
+
 def _start(options: TrainOptions) -> RecoFuse:
     if options.init is None:
-        return RecoFuse(PUBLISHED if options.size == "published" else RecoFuseArchitecture())
+        if options.stage == "refiner":
+            raise DrfuseError(
+                "--stage refiner would leave all else untrained",
+                hint="give the weights to start from with --init",
+            )
+        small = RecoFuseArchitecture(refiner=_REFINER)
+        return RecoFuse(PUBLISHED if options.size == "published" else small)
     model = load_weights(options.init, options.task, "recofuse").network()
     assert isinstance(model, RecoFuse)
+    if options.stage == "refiner" and model.refiner is None:
+        grown = RecoFuse(replace(model.arch, refiner=_REFINER))
+        grown.load_state_dict(model.state_dict(), strict=False)
+        model = grown
     return model.train().requires_grad_(True)
 
 
@@ -113,20 +109,30 @@ class RecoFuseLearner(Learner):
         """The stage that a share of the run falls in, and the share of that stage."""
         if self.options.stage != "all":
             return self.options.stage, progress
+        ends = dict(_ENDS)
+        if self.model.refiner is None:
+            del ends["refiner"]
+        last, whole = list(ends)[-1], max(ends.values())
         begin = 0.0
-        for stage, end in _ENDS.items():
-            if progress < end:
-                return stage, (progress - begin) / (end - begin)
+        for stage, end in ends.items():
+            if progress * whole < end:
+                return stage, (progress * whole - begin) / (end - begin)
             begin = end
-        return "coupled", 1.0
+        return last, 1.0
 
     def _enter(self, stage: Stage) -> None:
         self.stage = stage
         self.model.load_state_dict(self.average.state_dict())
         m, lr = self.model, self.options.lr
-        m.autoencoder.requires_grad_(stage == "autoencoder")
-        if stage == "autoencoder":
-            self.optimisers = _optimisers(m.autoencoder, lr)
+        alone: dict[Stage, nn.Module | None] = {
+            "autoencoder": m.autoencoder,
+            "refiner": m.refiner,
+        }
+        m.requires_grad_(stage not in alone)
+        m.autoencoder.requires_grad_(False)
+        if (part := alone.get(stage)) is not None:
+            part.requires_grad_(True)
+            self.optimisers = _optimisers(part, lr)
             return
         self._of_branches = [*_optimisers(m.visible, lr), *_optimisers(m.infrared, lr)]
         coupling = nn.ModuleList([m.fusion] if m.feedback is None else [m.fusion, m.feedback])
@@ -151,6 +157,9 @@ class RecoFuseLearner(Learner):
         elif self.stage == "branches":
             loss = self._restoration(*self._see(quad), quad, rng, coupled=False)
             self._descend([loss], self._of_branches, lr)
+        elif self.stage == "refiner":
+            loss = self._refined(quad, rng)
+            self._descend([loss], self.optimisers, lr)
         else:
             loss = self._coupled(quad, rng, lr)
         return float(loss.detach())
@@ -259,6 +268,13 @@ class RecoFuseLearner(Learner):
         t = torch.zeros(len(clean.visible), dtype=torch.long, device=self.device)
         fused = self.model.decode(self.model.fuse(clean, t), mean_features(*features))
         return fusion_loss(fused, quad.visible_clean, quad.infrared_clean)
+
+    def _refined(self, quad: Quad, rng: np.random.Generator) -> Tensor:
+        """Everything before the refiner as it is used, in any number of steps up to its own."""
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        steps = int(rng.integers(1, self.model.arch.steps + 1))
+        made = self.model(quad.visible, quad.infrared, steps, noise)
+        return refining_loss(Pictures(made.fused, made.visible, made.infrared), quad)
 
     # ---- how it does ------------------------------------------------------------------------
 

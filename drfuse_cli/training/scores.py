@@ -127,3 +127,53 @@ def nonlinear_correlation(f: Tensor, x1: Tensor, x2: Tensor, levels: int = 64) -
     rows = [torch.stack(row) for row in ((one, ab, af), (ab, one, bf), (af, bf, one))]
     share = torch.linalg.eigvalsh(torch.stack(rows)) / 3
     return 1 - _entropy(share) / 8
+
+
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Linear correlation of each image, ``B``."""
+    x, y = (z - z.mean((1, 2, 3), keepdim=True) for z in (x, y))
+    energy = x.square().sum((1, 2, 3)) * y.square().sum((1, 2, 3))
+    return (x * y).sum((1, 2, 3)) / (energy + 1e-12).sqrt()
+
+
+def correlation(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """CC, the mean over both sources."""
+    return ((_correlation(f, x1) + _correlation(f, x2)) / 2).mean()
+
+
+def difference_correlation(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """SCD (Aslantas and Bendes 2015)."""
+    return (_correlation(f - x2, x1) + _correlation(f - x1, x2)).mean()
+
+
+_EYE = 2 / 255**2
+"""Variance of the noise in the eye, in image units."""
+
+
+def _window(x: Tensor, size: int) -> Tensor:
+    taps = torch.from_numpy(gaussian_taps(size, size / 5)).to(x)
+    return F.conv2d(F.conv2d(x, taps[None, None, :, None]), taps[None, None, None, :])
+
+
+def _arriving(f: Tensor, x: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Information of ``x`` that reaches the eye through ``f``, and that it holds, ``B`` each."""
+    mf, mx = _window(f, size), _window(x, size)
+    of_f, of_x = _window(f * f, size) - mf**2, (_window(x * x, size) - mx**2).clamp_min(0)
+    both = _window(f * x, size) - mf * mx
+    gain = both.clamp_min(0) / (of_x + 1e-10)
+    noise = (of_f - gain * both).clamp_min(0)
+    through = torch.log1p(gain**2 * of_x / (noise + _EYE))
+    return through.sum((1, 2, 3)), torch.log1p(of_x / _EYE).sum((1, 2, 3))
+
+
+def fidelity(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
+    """VIF, the sum over both sources (Sheikh and Bovik 2006)."""
+    found = []
+    for x in (x1, x2):
+        seen, total = (f, x), [f.new_zeros(len(f))] * 2
+        for size in (17, 9, 5, 3):
+            if size < 17:
+                seen = _window(seen[0], size)[..., ::2, ::2], _window(seen[1], size)[..., ::2, ::2]
+            total = [a + b for a, b in zip(total, _arriving(*seen, size), strict=True)]
+        found.append(total[0] / total[1].clamp_min(1e-6))
+    return (found[0] + found[1]).mean()

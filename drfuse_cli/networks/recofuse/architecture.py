@@ -63,7 +63,8 @@ class RecoFuseArchitecture:
     be sampled with. ``coupled`` off leaves the fusion module out of the loop: each branch goes
     on from its own state (the paper's ablations I and II). ``feedback``: how far a branch goes
     from its own state to the fused one before a step, the ``whole`` way as published, or as
-    ``learned``.
+    ``learned``. ``refiner``: features of the network that refines the decoded images; 0: there
+    is none, as published.
     """
 
     kind: str = "recofuse"
@@ -74,6 +75,7 @@ class RecoFuseArchitecture:
     steps: int = 6
     coupled: bool = True
     feedback: Literal["whole", "learned"] = "whole"
+    refiner: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and names."""
