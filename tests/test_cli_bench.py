@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,12 @@ def test_multiply_adds_are_those_of_the_convolutions() -> None:
     encoder += eighth * (6 * 8 * 4 + 2 * 8 * 8 * 9 + 8 * 24) + quarter * 6 * 16
     step = half * (40 * 4 * 9 + 4 * 4 * 4 * 9 + 4 * 24 * 9)
     assert network_multiply_adds(arch, 128, 128, 3) == encoder + 3 * step
+    decoder = half * (20 * 4 * 9 + 2 * 4 * 4 * 9 + 4 * 8 * 9)
+    decoder += quarter * (4 * 6 * 4 + 3 * 2 * 6 * 6 * 9 + 6 * 16)
+    grown = replace(arch, decoder=3)
+    assert network_multiply_adds(grown, 128, 128, 3) == encoder + 3 * step + decoder
+    denoiser = half * (12 * 8 * 9 + 8 * 8 * 8 * 9 + 8 * 4 * 9)
+    denoiser += quarter * (8 * 12 * 4 + 8 * 12 * 12 * 9 + 12 * 32)
+    denoiser += eighth * (12 * 16 * 4 + 8 * 16 * 16 * 9 + 16 * 48)
+    grown = replace(arch, denoiser=8)
+    assert network_multiply_adds(grown, 128, 128, 3) == encoder + 3 * step + 2 * denoiser

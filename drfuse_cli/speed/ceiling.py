@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,8 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from drfuse_cli.networks.convolution import Conv
 from drfuse_cli.networks.denoiser import Denoiser
-from drfuse_cli.networks.fusion_net import OBSERVED, STATE, Architecture, FusionNet
+from drfuse_cli.networks.fusion_net import (
+    CONDITION,
+    OBSERVED,
+    STATE,
+    Architecture,
+    FusionDecoder,
+    FusionNet,
+)
 from drfuse_cli.networks.precision import Precision
+from drfuse_cli.networks.unet import pad_to_multiple
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WIDTHS = (64, 128)
@@ -25,19 +34,23 @@ _SECONDS = 0.3
 def network_multiply_adds(arch: Architecture, height: int, width: int, steps: int) -> int:
     """Multiply-adds of all convolutions that one noisy pair takes; nothing is computed."""
     with torch.device("meta"), torch.no_grad():
-        network = FusionNet(arch)
-        images, condition = torch.empty(1, OBSERVED, height, width), torch.empty(1, 9)
+        # A step asks which one it is, which numbers without values cannot tell.
+        network = FusionNet(replace(arch, decoder=0))
+        images, condition = torch.empty(1, OBSERVED, height, width), torch.empty(1, CONDITION)
         with _Convolutions() as once:
             features = network.encode(images, images, condition)
+            if arch.denoiser:
+                sources, told = torch.empty(2, 3, height, width), torch.empty(2)
+                denoiser = Denoiser(arch.denoiser, arch.embedding)
+                denoiser(sources[:, :1], sources[:, 1:], told, told)
+            if arch.decoder:
+                estimate = pad_to_multiple(torch.empty(1, len(STATE), height, width))
+                embedding = torch.empty(1, arch.embedding)
+                FusionDecoder(arch)(estimate, features, embedding)
         state = torch.empty(1, len(STATE), height, width)
         with _Convolutions() as step:
             network(state, state, features, condition, torch.empty(1, 2))
-        with _Convolutions() as before:
-            if arch.denoiser:
-                sources, one = torch.empty(2, 3, height, width), torch.empty(2)
-                denoiser = Denoiser(arch.denoiser, arch.embedding)
-                denoiser(sources[:, :1], sources[:, 1:], one, one)
-    return before.multiply_adds + once.multiply_adds + steps * step.multiply_adds
+    return once.multiply_adds + steps * step.multiply_adds
 
 
 class _Convolutions(FlopCounterMode):
@@ -48,8 +61,8 @@ class _Convolutions(FlopCounterMode):
 
     @property
     def multiply_adds(self) -> int:
-        counts = self.get_flop_counts().get("Global", {})
-        return int(counts.get(torch.ops.aten.convolution, 0)) // 2
+        counts = self.get_flop_counts()["Global"]
+        return int(counts[torch.ops.aten.convolution]) // 2
 
 
 def ceiling(device: torch.device, precision: Precision, cores: int = 1) -> float:
