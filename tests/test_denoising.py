@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from drfuse_cli.colour import RGB_TO_YCBCR
 from drfuse_cli.config import Degradation, preset
 from drfuse_cli.engine.inputs import make_inputs
 from drfuse_cli.engine.prepared import prepare
@@ -19,7 +20,7 @@ from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.operators.build import build_operator
 from drfuse_cli.samplers.denoising import LEFT, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
-from drfuse_cli.training.data import CleanPair
+from drfuse_cli.training.data import CleanPair, through_colour_map
 from drfuse_cli.training.denoising import denoising_loss, see
 
 NOTHING = Degradation()
@@ -195,11 +196,25 @@ def test_the_loss_counts_decibels_of_every_picture_alike() -> None:
     assert float(one - other) == pytest.approx(np.log10(4) / 2, rel=0.05)
 
 
+def test_activity_comes_in_colours_that_rise_from_black() -> None:
+    rng = np.random.default_rng(0)
+    activity = np.linspace(0, 1, 50)[None]
+    found = [through_colour_map(activity, rng)[0] for _ in range(5)]
+    for colours in found:
+        assert not colours[0].any()
+        assert (np.diff(colours @ RGB_TO_YCBCR[0]) >= 0).all()
+    assert not np.array_equal(found[0], found[1])
+    grey = pairs()[0].first
+    both = [see([CleanPair("a", grey, grey)], "medical", 4, 48, rng)[1] for _ in range(5)]
+    coloured = torch.cat([seen.chroma.abs().amax((1, 2, 3)) > 0.01 for seen in both])
+    assert 0.4 < float(coloured.float().mean()) < 1
+
+
 def test_grey_files_keep_all_of_their_noise() -> None:
     grey = pairs()[0].first
     rng = np.random.default_rng(0)
     for _ in range(5):
-        seen = see([CleanPair("a", grey, grey)], "medical", 2, 48, rng)[1]
+        seen = see([CleanPair("a", grey, grey)], "multifocus", 2, 48, rng)[1]
         inside = (seen.clean > 0.35) & (seen.clean < 0.65)
         error = (seen.noisy - seen.clean)[0][inside[0]]
         if len(error) > 400:

@@ -35,7 +35,7 @@ from drfuse_cli.weights import load_weights
 
 CLEAN = Degradation(), Degradation()
 COLUMNS = ("SD", "MI", "EN", "CC", "SCD", "VIF")
-CLASSICAL = ("average", "maximum", "laplacian", "wavelet")
+CLASSICAL = ("average", "maximum", "laplacian", "wavelet", "guided")
 
 
 @dataclass(frozen=True)

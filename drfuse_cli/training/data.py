@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drfuse_cli.colour import ycbcr_to_rgb
+from drfuse_cli.colour import RGB_TO_YCBCR, ycbcr_to_rgb
 from drfuse_cli.config import Task
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, read_image
 from drfuse_cli.pairs import find_pairs, is_image, natural_key, role_folders
 from drfuse_cli.training.defocus import near_and_far
+
+_COLOURS = 7
+"""Of a random colour map."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,19 @@ def paint(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         planes.append(np.interp(smooth, position, curve) + drift)
     painted: np.ndarray = np.clip(ycbcr_to_rgb(luma, planes[0], planes[1]), 0, 1)
     return painted
+
+
+def through_colour_map(activity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shows a grey crop by random colours from black on, the brighter the higher.
+
+    ``activity``: ``H x W`` in 0..1; returns RGB ``H x W x 3`` in 0..1, as PET and SPECT come.
+    """
+    colours = rng.uniform(0, 1, (_COLOURS, 3))
+    colours[0] = 0
+    colours = colours[np.argsort(colours @ RGB_TO_YCBCR[0])]
+    position = np.linspace(0, 1, _COLOURS)
+    planes = [np.interp(activity, position, channel) for channel in colours.T]
+    return np.stack(planes, axis=-1)
 
 
 def draw_crops(

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from drfuse_cli.colour import LUMA_NOISE_GAIN
 from drfuse_cli.config import PresetName, Task, preset
 from drfuse_cli.operators.build import gaussian_operator
-from drfuse_cli.training.data import CleanPair, draw_crops
+from drfuse_cli.training.data import CleanPair, draw_crops, through_colour_map
 from drfuse_cli.training.degradations import to_ycbcr
 
 _PUBLISHED_SHARE = 0.6
 _PUBLISHED: dict[PresetName, float] = {"noise": 0.75, "composite": 0.25}
-_BLURRED, _POOLED = 0.4, 0.3
+_BLURRED, _POOLED, _GREY = 0.4, 0.3, 0.25
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def see(
     """Crops of both sources as their files would show them: blurred, pooled, noisy, clipped."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     first, rgb = draw_crops(pairs, count, size, rng, colourise=task == "ivif")
+    if task == "medical":
+        rgb = np.stack([_as_activity(image, rng) for image in rgb])
     found = []
     for index, x in enumerate(map(torch.from_numpy, (first, rgb))):
         noise, blur, scale = _draw(task, index, count, rng)
@@ -75,6 +77,13 @@ def see(
             file = F.pad(file, (0, 0, 0, 0, 0, 2))
         found.append(Seen(file[:, :1], file[:, 1:], shown, noise, blur / scale))
     return found
+
+
+def _as_activity(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """``3 x S x S``, mostly in colours, which share what they show and not their noise."""
+    if rng.random() < _GREY:
+        return image
+    return through_colour_map(image[0], rng).transpose(2, 0, 1).astype(np.float32)
 
 
 _FLOOR = (0.25 / 255) ** 2
