@@ -46,6 +46,8 @@ def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
+_EDGES = ("_head", "decoder.head", "denoiser.entry")
+"""Convolutions from and to images, whose kernels Muon would make too large."""
 _DECODER, _DENOISER = 2, 64
 """Blocks of a new fusion decoder; features of a new denoiser."""
 
@@ -110,7 +112,7 @@ class DRFusionLearner(Learner):
         kernels = [
             p
             for name, p in named.items()
-            if p.ndim == 4 and "_head" not in name and name != "denoiser.entry.weight"
+            if p.ndim == 4 and not any(edge in name for edge in _EDGES)
         ]
         chosen = set(map(id, kernels))
         others: list[nn.Parameter] = [p for p in named.values() if id(p) not in chosen]
