@@ -18,7 +18,7 @@ from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.operators.build import build_operator
-from drfuse_cli.samplers.denoising import LEFT, denoised
+from drfuse_cli.samplers.denoising import LEFT, LEFT_BLURRED, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
 from drfuse_cli.training.data import CleanPair, through_colour_map
 from drfuse_cli.training.denoising import denoising_loss, see
@@ -59,7 +59,7 @@ def test_the_noisy_source_alone_is_denoised_and_said_to_have_less_noise() -> Non
     assert clean is inputs.observations[0]
     assert chroma is inputs.observations[2]
     assert torch.equal(noisy.y, inputs.observations[1].y / 2)
-    (before, _), (after, _) = stated(inputs.condition), stated(found.condition)
+    (before, *_), (after, *_) = stated(inputs.condition), stated(found.condition)
     torch.testing.assert_close(after, before * torch.tensor([1.0, LEFT]))
     assert torch.equal(found.condition[:, 2:], inputs.condition[:, 2:])
     rounding = inputs.observations[1].noise_var - (before[0, 1] / 255) ** 2
@@ -85,6 +85,13 @@ def test_the_denoiser_is_told_noise_of_luminance_and_blur_in_pixels_of_the_sourc
     assert float(blur2) == 0
     assert not colours[0].any()
     assert torch.equal(colours[1], inputs.observations[2].y)
+
+
+def test_more_is_left_where_a_blur_or_pooling_is_undone() -> None:
+    found = denoised(inputs_of(POOLED, NOISY), halved)
+    left = stated(found.condition)[0]
+    torch.testing.assert_close(left[0, 0], torch.tensor(8 * LEFT_BLURRED))
+    assert float(left[0, 1]) < 14 * LEFT
 
 
 def test_in_a_batch_sources_without_noise_stay_as_they_are() -> None:

@@ -23,8 +23,11 @@ from drfuse_cli.samplers.observation import (
 Denoise = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """``(y, chroma, noise_std, blur_sigma)`` to ``y`` without noise, see `networks.denoiser`."""
 
-LEFT = 0.25
-"""Share of the stated noise that is assumed afterwards, for the errors of the denoiser."""
+LEFT, LEFT_BLURRED = 0.08, 0.2
+"""Share of the stated noise that is assumed afterwards, for the errors of the denoiser.
+
+More where a blur or pooling is to be undone, which makes these errors larger.
+"""
 
 _LEAST = 0.5
 """Grey levels of noise up to which a source is left as it is: hardly more than its rounding."""
@@ -32,15 +35,16 @@ _LEAST = 0.5
 
 def denoised(inputs: Inputs, denoise: Denoise) -> Inputs:
     """The same pair as if it had come with less noise; luminance alone, chroma stays."""
-    noise, blur = stated(inputs.condition)
-    left = torch.where(noise > _LEAST, LEFT * noise, noise)
+    noise, blur, scale = stated(inputs.condition)
+    share = torch.where((blur > 0) | (scale > 1), LEFT_BLURRED, LEFT)
+    left = torch.where(noise > _LEAST, share * noise, noise)
     if torch.equal(left, noise):
         return inputs
     of_colour = colour_source(inputs.condition)
     sources = []
     for i, seen in enumerate(inputs.observations[:2]):
         chroma = inputs.observations[2].y if i == of_colour else torch.zeros_like(seen.y)
-        told = noise[:, i], left[:, i], blur[:, i]
+        told = noise[:, i], left[:, i], blur[:, i] / scale[:, i]
         sources.append(_denoised(seen, chroma.expand(-1, 2, -1, -1), *told, denoise))
     observations = (*sources, *inputs.observations[2:])
     return Inputs(observations, with_noise(inputs.condition, left))

@@ -114,10 +114,10 @@ def describe(
     return torch.cat((sources, colour), dim=1)
 
 
-def stated(condition: Tensor) -> tuple[Tensor, Tensor]:
-    """Of both sources, ``B x 2`` each: noise of luminance in grey levels, blur in own pixels."""
+def stated(condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of both sources, ``B x 2`` each: noise of luminance in grey levels, blur sigma, scale."""
     noise, blur, scale = condition[:, :2], condition[:, 2:4], condition[:, 4:6]
-    return torch.exp2(5 * noise) - 1, 3 * blur / torch.exp2(2 * scale)
+    return torch.exp2(5 * noise) - 1, 3 * blur, torch.exp2(2 * scale)
 
 
 def with_noise(condition: Tensor, noise_std: Tensor) -> Tensor:
