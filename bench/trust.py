@@ -18,7 +18,8 @@ from drfuse_cli.config import Degradation, preset
 from drfuse_cli.models import DRFusion
 from drfuse_cli.operators.kernels import gaussian_response
 from drfuse_cli.samplers.correction import error_variance
-from drfuse_cli.samplers.observation import describe, noise_variance
+from drfuse_cli.samplers.denoising import noise_left
+from drfuse_cli.samplers.observation import describe, noise_variance, with_noise
 from drfuse_cli.weights import load_weights
 
 FREQUENCIES = (0.01, 0.03, 0.1, 0.3)
@@ -54,6 +55,9 @@ def main() -> None:
             torch.tensor([second.noise_std * CHROMA_NOISE_GAIN]),
             torch.tensor([2]),
         )
+        if model.denoiser is not None:
+            left = noise_left(condition)
+            condition, noise = with_noise(condition, left), tuple(left[0].tolist())
         for t in (3, 2, 1):
             time = torch.tensor([[t / 3, 1 / 3]])
             with torch.no_grad():

@@ -5,9 +5,9 @@
 Trains small runs that are alike in seed, data order and steps, scores them on the middle of some
 pairs, degraded by the published presets, and prints four tables:
 
-- *put*: trained weights (``--weights``) without their fusion decoder, with the fusion weight set
-  to 0.5 everywhere, and with the published correction instead of theirs: what nothing was trained
-  for;
+- *put*: trained weights (``--weights``) without their denoiser, without their fusion decoder, with
+  the fusion weight set to 0.5 everywhere, and with the published correction instead of theirs: what
+  nothing was trained for;
 - *weights*: the learned weights against 0.5 everywhere, both trained so;
 - *scenarios*: one set of weights for every degradation against one for each preset alone;
 - *inverse*: the correction of this tool against the published one, trained with it.
@@ -104,10 +104,13 @@ def with_equal_weights(weights: LoadedWeights, output: Path) -> Path:
     return output
 
 
-def without_decoder(weights: LoadedWeights, output: Path) -> Path:
-    """Trained weights whose fused image is that of the last step, without its decoder."""
-    tensors = {n: t for n, t in weights.tensors.items() if not n.startswith("network.decoder.")}
-    save_weights(output, tensors, {**weights.architecture, "decoder": 0}, weights.task)
+_PARTS = {"decoder": "network.decoder.", "denoiser": "denoiser."}
+
+
+def without(part: str, weights: LoadedWeights, output: Path) -> Path:
+    """Trained weights without a part that was trained alone: ``decoder`` or ``denoiser``."""
+    kept = {n: t for n, t in weights.tensors.items() if not n.startswith(_PARTS[part])}
+    save_weights(output, kept, {**weights.architecture, part: 0}, weights.task)
     return output
 
 
@@ -148,9 +151,13 @@ def put_table(options: argparse.Namespace) -> Means:
     half = with_equal_weights(bundled, options.out / "put-half.safetensors")
     return {
         bundled.name: scored(options, options.weights),
-        "without the fusion decoder": scored(
-            options, without_decoder(bundled, options.out / "put-out.safetensors")
-        ),
+        **{
+            f"without the {name}": scored(
+                options, without(part, bundled, options.out / f"put-no-{part}.safetensors")
+            )
+            for part, name in (("denoiser", "denoiser"), ("decoder", "fusion decoder"))
+            if bundled.architecture.get(part)
+        },
         "W1 = W2 = 0.5 put in": scored(options, half),
         "published correction put in": scored(options, options.weights, "paper"),
     }

@@ -23,7 +23,7 @@ from drfuse_cli.samplers.observation import (
 Denoise = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """``(y, chroma, noise_std, blur_sigma)`` to ``y`` without noise, see `networks.denoiser`."""
 
-LEFT, LEFT_BLURRED = 0.08, 0.2
+LEFT, LEFT_BLURRED = 0.12, 0.25
 """Share of the stated noise that is assumed afterwards, for the errors of the denoiser.
 
 More where a blur or pooling is to be undone, which makes these errors larger.
@@ -33,11 +33,16 @@ _LEAST = 0.5
 """Grey levels of noise up to which a source is left as it is: hardly more than its rounding."""
 
 
+def noise_left(condition: Tensor) -> Tensor:
+    """What is assumed of both sources afterwards, ``B x 2`` grey levels."""
+    noise, blur, scale = stated(condition)
+    share = torch.where((blur > 0) | (scale > 1), LEFT_BLURRED, LEFT)
+    return torch.where(noise > _LEAST, share * noise, noise)
+
+
 def denoised(inputs: Inputs, denoise: Denoise) -> Inputs:
     """The same pair as if it had come with less noise; luminance alone, chroma stays."""
-    noise, blur, scale = stated(inputs.condition)
-    share = torch.where((blur > 0) | (scale > 1), LEFT_BLURRED, LEFT)
-    left = torch.where(noise > _LEAST, share * noise, noise)
+    (noise, blur, scale), left = stated(inputs.condition), noise_left(inputs.condition)
     if torch.equal(left, noise):
         return inputs
     of_colour = colour_source(inputs.condition)
