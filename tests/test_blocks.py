@@ -122,8 +122,12 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     monkeypatch.setattr(module, "_BLOCK", 224)
     parts = engine.fuse(*images, SETTINGS[setting])
     assert not np.array_equal(whole.weight_map, parts.weight_map)
+    # A small source is denoised with surroundings of a quarter as many of its own pixels.
+    far = believing == "ivif-small" and setting == "composite"
+    most = 2e-3 if far else 0 if bundled else 1e-5
     for a, b in [(whole.fused, parts.fused), *zip(whole.sources, parts.sources, strict=True)]:
-        assert share_beyond_one(a.pixels, b.pixels) <= (0 if bundled else 1e-5)
+        assert share_beyond_one(a.pixels, b.pixels) <= most
+        assert np.abs(a.pixels.astype(int) - b.pixels).max() <= (4 if far else 2)
 
 
 @pytest.mark.usefixtures("blocks")

@@ -63,4 +63,6 @@ def _denoised(
         return seen
     y = torch.where(noisy, denoise(seen.y, chroma, noise, blur), seen.y)
     gone = (noise.square() - left.square()) / 255**2
-    return replace(seen, y=y, noise_var=seen.noise_var - gone[:, None, None, None])
+    left_var = seen.noise_var - gone[:, None, None, None]
+    # Of the noisy source, as parts of a whole have it, so that both come out alike.
+    return replace(seen, y=y, noise_var=left_var, level=seen.found_level)

@@ -34,10 +34,14 @@ class Observation:
     @cached_property
     def prior(self) -> Tensor:
         """The power-law prior of the scene over ``operator.frequency``, ``B x C x H x W``."""
-        level = self.level
-        if level is None:
-            level = prior_level(self.operator, self.y, self.noise_var, self.analysed)
-        return prior_variance(self.operator, level)
+        return prior_variance(self.operator, self.found_level)
+
+    @cached_property
+    def found_level(self) -> Tensor:
+        """The level of the prior: that of the whole where it is given, else of ``y``."""
+        if self.level is not None:
+            return self.level
+        return prior_level(self.operator, self.y, self.noise_var, self.analysed)
 
     @cached_property
     def analysed(self) -> Tensor:
