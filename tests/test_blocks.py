@@ -113,6 +113,9 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    if believing == "ivif-small":
+        # Noisy sources are denoised first, so that blocks need wide surroundings.
+        scene = render("street-day", 1000, SIZE[0])
     images = degraded(scene, SETTINGS[setting])
     bundled = believing.startswith("ivif")
     weights = load_weights(believing, "ivif") if bundled else random_weights(tmp_path, share=0)
@@ -122,12 +125,10 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     monkeypatch.setattr(module, "_BLOCK", 224)
     parts = engine.fuse(*images, SETTINGS[setting])
     assert not np.array_equal(whole.weight_map, parts.weight_map)
-    # A small source is denoised with surroundings of a quarter as many of its own pixels.
-    far = believing == "ivif-small" and setting == "composite"
-    most = 2e-3 if far else 0 if bundled else 1e-5
     for a, b in [(whole.fused, parts.fused), *zip(whole.sources, parts.sources, strict=True)]:
-        assert share_beyond_one(a.pixels, b.pixels) <= most
-        assert np.abs(a.pixels.astype(int) - b.pixels).max() <= (4 if far else 2)
+        # Of the wide scene a dozen values differ where a small source was denoised.
+        few = 5e-5 if believing == "ivif-small" and setting == "composite" else 0
+        assert share_beyond_one(a.pixels, b.pixels) <= few
 
 
 @pytest.mark.usefixtures("blocks")
@@ -166,7 +167,7 @@ def test_blocks_cover_every_pixel_once(scale: int) -> None:
         coarse, Image(np.zeros(size, np.uint8)), (Degradation(sr_scale=scale), Degradation())
     )
     count = np.zeros(pair.grid.canvas, int)
-    for block in cut(pair, 100):
+    for block in cut(pair, 100, denoised=False):
         count[block.window.place] += 1
         height, width = block.pair.grid.canvas
         assert block.pair.sources[0].luma.shape == (height // scale, width // scale)

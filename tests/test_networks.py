@@ -212,7 +212,7 @@ def test_tiles_agree_with_the_whole_below_a_grey_level(
     arguments = (*images(*size)[:5], LAST)
     whole, tiled = run(network, arguments), run(TiledNetwork(network, tile), arguments)
     assert tiled.shape == whole.shape
-    assert float(whole[:, :-1].std()) > 0.04  # outputs worth comparing
+    assert float(whole[:, :-1].std()) > 0.05  # outputs worth comparing
     assert 255 * float((tiled - whole).abs().max()) < 1
 
 

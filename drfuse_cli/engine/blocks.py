@@ -13,6 +13,7 @@ from torch import Tensor
 from drfuse_cli.config import Degradation
 from drfuse_cli.engine.fusion import Fusion
 from drfuse_cli.engine.prepared import Part, Planes, Prepared
+from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.networks.unet import MULTIPLE
 from drfuse_cli.operators.build import build_operator, equivalent_sigma
@@ -20,7 +21,7 @@ from drfuse_cli.operators.grid import Grid
 from drfuse_cli.operators.lift import prior_level
 from drfuse_cli.samplers.observation import noise_variance
 
-_SURROUNDINGS = 128
+_SURROUNDINGS = 192
 """Pixels around a block beyond which an input hardly changes the network's output."""
 
 
@@ -32,7 +33,7 @@ class Block:
     window: Window
 
 
-def cut(pair: Prepared, edge: int) -> Iterator[Block]:
+def cut(pair: Prepared, edge: int, *, denoised: bool) -> Iterator[Block]:
     """Blocks of about ``edge`` pixels a side that cover the canvas of a pair; nothing is copied.
 
     All share the prior of the whole: with one of its own each would be another image.
@@ -41,7 +42,9 @@ def cut(pair: Prepared, edge: int) -> Iterator[Block]:
     pair = replace(pair, sources=(first, second))
     degradations = [source.degradation for source in pair.sources]
     step = math.lcm(MULTIPLE, *(degradation.sr_scale for degradation in degradations))
-    halo = _SURROUNDINGS + max(map(_reach, degradations))
+    # What the network sees of a noisy source was denoised by its own surroundings, in its pixels.
+    before = [d.sr_scale if denoised and d.noise_std > 0 else 0 for d in degradations]
+    halo = _SURROUNDINGS + Denoiser.reach * max(before) + max(map(_reach, degradations))
     edge, halo = (-(-n // step) * step for n in (edge, halo))
     for window in windows(*pair.grid.canvas, edge, halo):
         rows, columns = window.outer

@@ -31,9 +31,10 @@ class Denoiser(UNet):
     """Pixels around one beyond which it does not look, a multiple of 8."""
 
     def __init__(self, width: int, embedding: int) -> None:
-        super().__init__((width, 3 * width // 2, 2 * width), _BLOCKS, embedding)
+        super().__init__()
         self.embed = embedder(2, embedding)
         self.entry = conv(4 * 3, width)
+        self._add_levels((width, 3 * width // 2, 2 * width), _BLOCKS, embedding)
         self.noise_head = Conv(width, 4)
         nn.init.zeros_(self.noise_head.weight)
         nn.init.zeros_(self.noise_head.bias)  # type: ignore[arg-type]

@@ -68,9 +68,10 @@ class ObservationEncoder(UNet):
     """What the degraded sources say, at half resolution, from pixel-unshuffled inputs."""
 
     def __init__(self, arch: Architecture) -> None:
-        super().__init__(arch.widths, arch.depths, arch.embedding)
+        super().__init__()
         self.embed = embedder(CONDITION, arch.embedding)
         self.head = conv(8 * OBSERVED, arch.widths[0])
+        self._add_levels(arch.widths, arch.depths, arch.embedding)
 
     def forward(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         return self.walk(self.head(unshuffle(lifted, observed)), self.embed(condition))

@@ -103,10 +103,10 @@ class UNet(nn.Module):
     ``widths`` and ``depths`` are features and blocks of each level, from the finest down.
     """
 
-    def __init__(
+    def _add_levels(
         self, widths: tuple[int, int, int], depths: tuple[int, int, int], embedding: int
     ) -> None:
-        super().__init__()
+        """After what leads to the levels: the order decides what a seed draws."""
         (w0, w1, w2), (d0, d1, d2), e = widths, depths, embedding
         self.down0, self.down1 = Stack(d0, w0, e), Stack(d1, w1, e)
         self.middle = Stack(d2, w2, e)

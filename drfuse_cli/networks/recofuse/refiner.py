@@ -56,9 +56,10 @@ class Refiner(UNet):
     """
 
     def __init__(self, width: int, embedding: int = 64) -> None:
-        super().__init__((width, 3 * width // 2, 2 * width), (1, 2, 2), embedding)
+        super().__init__()
         self.embed = embedder(_BINS * 8, embedding)
         self.entry = conv(4 * 12, width)
+        self._add_levels((width, 3 * width // 2, 2 * width), (1, 2, 2), embedding)
         self.exit = Conv(width, 4 * 7)
         nn.init.zeros_(self.exit.weight)
         nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
