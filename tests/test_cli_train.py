@@ -42,6 +42,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "--device", "cpu", "--precision", "bf16", "--width", "16", "--resume", "--val", "v",
         "--middle", "2", "--init", "w", "--freeze-encoder", "--draws", "3", "--fusion-only",
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
+        "--steps-only", "--denoiser-only",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
@@ -49,7 +50,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
             minutes=1.5, batch_size=2, crop=64, lr=2e-4, seed=3, device="cpu", precision="bf16",
             width=16, middle=2, init="w", freeze_encoder=True, draws=3, fusion_only=True,
             resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
-            correction="fusion",
+            correction="fusion", steps_only=True, denoiser_only=True,
         )
     ]  # fmt: skip
 

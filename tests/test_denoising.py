@@ -18,7 +18,7 @@ from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.operators.build import build_operator
-from drfuse_cli.samplers.denoising import LEFT, LEFT_BLURRED, denoised
+from drfuse_cli.samplers.denoising import LEFT, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
 from drfuse_cli.training.data import CleanPair, through_colour_map
 from drfuse_cli.training.denoising import denoising_loss, see
@@ -90,7 +90,7 @@ def test_the_denoiser_is_told_noise_of_luminance_and_blur_in_pixels_of_the_sourc
 def test_more_is_left_where_a_blur_or_pooling_is_undone() -> None:
     found = denoised(inputs_of(POOLED, NOISY), halved)
     left = stated(found.condition)[0]
-    torch.testing.assert_close(left[0, 0], torch.tensor(8 * LEFT_BLURRED))
+    torch.testing.assert_close(left[0, 0], torch.tensor(8 * LEFT))
     assert float(left[0, 1]) < 14 * LEFT
 
 

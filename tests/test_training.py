@@ -11,6 +11,7 @@ import torch
 
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
+from drfuse_cli.models import build_network
 from drfuse_cli.training import TrainOptions, TrainProgress, train
 from drfuse_cli.training.data import draw_crops, load_pairs, paint
 from drfuse_cli.training.decoding import added_edges, decoding_loss
@@ -30,7 +31,7 @@ from drfuse_cli.training.losses import (
     structure_loss,
 )
 from drfuse_cli.training.muon import Muon, orthogonalise
-from drfuse_cli.weights import load_weights
+from drfuse_cli.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +370,23 @@ def test_the_encoder_can_be_kept(folder: Path, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("flag", ["freeze_encoder", "fusion_only", "denoiser_only"])
+def test_the_steps_learn_alone(folder: Path, tmp_path: Path) -> None:
+    model = build_network({"kind": "drfusion", "widths": [8, 12, 16], "decoder": 1, "denoiser": 8})
+    arch = model.arch.as_dict()
+    save_weights(tmp_path / "a.safetensors", model.state_dict(), arch, "ivif", "drfusion")
+    start = str(tmp_path / "a.safetensors")
+    run = options(folder, tmp_path / "b.safetensors", init=start, steps_only=True)
+    learner = DRFusionLearner(run, torch.device("cpu"), tmp_path)
+    before = {name: p.detach().clone() for name, p in learner.model.named_parameters()}
+    learner.update(load_pairs((folder,), "ivif"), 0.5)
+    moved = {n for n, p in learner.model.named_parameters() if not p.equal(before[n])}
+    steps = {n for n in before if n.startswith("network.") and "decoder" not in n}
+    assert moved <= steps
+    assert {name.split(".")[1] for name in moved} >= {"noise_head", "weight_head"}
+    assert learner.model.network.decoder is not None
+
+
+@pytest.mark.parametrize("flag", ["freeze_encoder", "steps_only", "fusion_only", "denoiser_only"])
 def test_of_a_new_network_nothing_can_be_kept(folder: Path, tmp_path: Path, flag: str) -> None:
     with pytest.raises(DrfuseError, match=f"--{flag.replace('_', '-')}"):
         train(options(folder, tmp_path / "w.safetensors", **{flag: True}), quiet)

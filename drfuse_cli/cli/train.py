@@ -62,6 +62,14 @@ FusionOnly = Annotated[
         help="Train the fusion decoder alone; restored sources stay exactly as --init has them.",
     ),
 ]
+StepsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--steps-only",
+        help="Train what restores after the denoiser; denoiser, correction and fusion decoder "
+        "stay as --init has them.",
+    ),
+]
 DenoiserOnly = Annotated[
     bool,
     typer.Option(
@@ -139,6 +147,7 @@ def train(
     middle: Middle = 3,
     init: Init = None,
     freeze_encoder: FreezeEncoder = False,
+    steps_only: StepsOnly = False,
     fusion_only: FusionOnly = False,
     denoiser_only: DenoiserOnly = False,
     resume: Resume = False,
@@ -169,11 +178,11 @@ def train(
         data=tuple(data), task=task, method=method, output=output, steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
-        middle=middle, init=init, freeze_encoder=freeze_encoder, fusion_only=fusion_only,
-        denoiser_only=denoiser_only,
-        resume=resume, val=val, val_every=val_every,
-        checkpoint_every=checkpoint_every, run_dir=run_dir, correction=correction, stage=stage,
-        size=size, regularisation=regularisation, image_loss=image_loss,
+        middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,
+        fusion_only=fusion_only, denoiser_only=denoiser_only, resume=resume, val=val,
+        val_every=val_every, checkpoint_every=checkpoint_every, run_dir=run_dir,
+        correction=correction, stage=stage, size=size, regularisation=regularisation,
+        image_loss=image_loss,
     )  # fmt: skip
     for flag in _unheard(chosen):
         console.warn(f"training {method} does not use {flag}")
@@ -185,8 +194,8 @@ def train(
 
 _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
-        *("draws", "width", "middle", "freeze_encoder", "fusion_only"),
-        "denoiser_only",
+        *("draws", "width", "middle", "freeze_encoder"),
+        *("steps_only", "fusion_only", "denoiser_only"),
         *("precision", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),

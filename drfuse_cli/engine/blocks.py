@@ -41,9 +41,11 @@ def cut(pair: Prepared, edge: int, *, denoised: bool) -> Iterator[Block]:
     first, second = (_with_levels(source, pair.grid) for source in pair.sources)
     pair = replace(pair, sources=(first, second))
     degradations = [source.degradation for source in pair.sources]
-    step = math.lcm(MULTIPLE, *(degradation.sr_scale for degradation in degradations))
     # What the network sees of a noisy source was denoised by its own surroundings, in its pixels.
     before = [d.sr_scale if denoised and d.noise_std > 0 else 0 for d in degradations]
+    # Networks halve their input, each in the same places as in the whole.
+    scales = (degradation.sr_scale for degradation in degradations)
+    step = math.lcm(MULTIPLE, *scales, *(MULTIPLE * scale for scale in before if scale))
     halo = _SURROUNDINGS + Denoiser.reach * max(before) + max(map(_reach, degradations))
     edge, halo = (-(-n // step) * step for n in (edge, halo))
     for window in windows(*pair.grid.canvas, edge, halo):

@@ -23,11 +23,8 @@ from drfuse_cli.samplers.observation import (
 Denoise = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """``(y, chroma, noise_std, blur_sigma)`` to ``y`` without noise, see `networks.denoiser`."""
 
-LEFT, LEFT_BLURRED = 0.12, 0.25
-"""Share of the stated noise that is assumed afterwards, for the errors of the denoiser.
-
-More where a blur or pooling is to be undone, which makes these errors larger.
-"""
+LEFT = 0.25
+"""Share of the stated noise that is assumed afterwards, for the errors of the denoiser."""
 
 _LEAST = 0.5
 """Grey levels of noise up to which a source is left as it is: hardly more than its rounding."""
@@ -35,9 +32,8 @@ _LEAST = 0.5
 
 def noise_left(condition: Tensor) -> Tensor:
     """What is assumed of both sources afterwards, ``B x 2`` grey levels."""
-    noise, blur, scale = stated(condition)
-    share = torch.where((blur > 0) | (scale > 1), LEFT_BLURRED, LEFT)
-    return torch.where(noise > _LEAST, share * noise, noise)
+    noise, _, _ = stated(condition)
+    return torch.where(noise > _LEAST, LEFT * noise, noise)
 
 
 def denoised(inputs: Inputs, denoise: Denoise) -> Inputs:

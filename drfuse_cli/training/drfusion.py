@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,17 @@ def uncorrected(model: DRFusion) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
+@contextmanager
+def undecoded(model: DRFusion) -> Iterator[None]:
+    """Fuses as the steps alone would, which the decoder only adds to."""
+    network = model.network
+    decoder, network.decoder = network.decoder, None
+    try:
+        yield
+    finally:
+        network.decoder = decoder
+
+
 _EDGES = ("_head", "decoder.head", "denoiser.entry")
 """Convolutions from and to images, whose kernels Muon would make too large."""
 _DECODER, _DENOISER = 2, 64
@@ -56,6 +67,7 @@ def _start(options: TrainOptions) -> DRFusion:
     if options.init is None:
         for flag, frozen in (
             ("--freeze-encoder", options.freeze_encoder),
+            ("--steps-only", options.steps_only),
             ("--fusion-only", options.fusion_only),
             ("--denoiser-only", options.denoiser_only),
         ):
@@ -74,6 +86,11 @@ def _start(options: TrainOptions) -> DRFusion:
         part = model.network.decoder if options.fusion_only else model.denoiser
         assert part is not None
         part.requires_grad_(True)
+    elif options.steps_only:
+        model.requires_grad_(False)
+        model.network.requires_grad_(True)
+        if model.network.decoder is not None:
+            model.network.decoder.requires_grad_(False)
     elif options.freeze_encoder:
         model.network.encoder.requires_grad_(False)
     else:
@@ -134,6 +151,11 @@ class DRFusionLearner(Learner):
         o = self.options
         if o.denoiser_only:
             return self._denoising_loss(pairs, rng)
+        with undecoded(self.model) if o.steps_only else nullcontext():
+            return self._fusing_loss(pairs, rng)
+
+    def _fusing_loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
+        o = self.options
         draws = draw(o.task, o.batch_size, rng)
         first, rgb = draw_crops(
             pairs, o.batch_size, o.crop + 2 * MARGIN, rng, colourise=o.task == "ivif"

@@ -45,6 +45,8 @@ class TrainOptions:
     """Weights to start from, as ``load_weights`` takes them; their sizes replace those here."""
     freeze_encoder: bool = False
     """Of DRFusion: what reads the sources stays as ``init`` has it, the steps alone learn."""
+    steps_only: bool = False
+    """Of DRFusion: encoder and steps learn; denoiser, correction and decoder stay likewise."""
     fusion_only: bool = False
     """Of DRFusion: the fusion decoder alone learns, added to ``init`` where it has none."""
     denoiser_only: bool = False
