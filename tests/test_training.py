@@ -392,6 +392,12 @@ def test_of_a_new_network_nothing_can_be_kept(folder: Path, tmp_path: Path, flag
         train(options(folder, tmp_path / "w.safetensors", **{flag: True}), quiet)
 
 
+def test_one_part_learns_at_a_time(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", init="ivif-tiny", steps_only=True)
+    with pytest.raises(DrfuseError, match="--steps-only and --denoiser-only exclude each other"):
+        train(replace(run, denoiser_only=True), quiet)
+
+
 FOLDERS = {"ivif": ("ir", "vis"), "medical": ("mri", "pet"), "multifocus": ("near", "far")}
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from drfuse_cli.errors import DrfuseError
-from drfuse_cli.models import DRFusion, build_network
-from drfuse_cli.networks.fusion_net import Architecture
+from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.precision import choose_precision
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
@@ -23,8 +21,8 @@ from drfuse_cli.training.denoising import denoising_loss, see
 from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
 from drfuse_cli.training.options import TrainOptions
+from drfuse_cli.training.parts import starting_model
 from drfuse_cli.training.validation import Validation
-from drfuse_cli.weights import load_weights
 
 _STEP_ODDS = {3: 0.5, 2: 0.25, 1: 0.25}
 _EARLIER = 0.2
@@ -59,54 +57,6 @@ def undecoded(model: DRFusion) -> Iterator[None]:
 
 _EDGES = ("_head", "decoder.head", "denoiser.entry")
 """Convolutions from and to images, whose kernels Muon would make too large."""
-_DECODER, _DENOISER = 2, 64
-"""Blocks of a new fusion decoder; features of a new denoiser."""
-
-
-def _start(options: TrainOptions) -> DRFusion:
-    if options.init is None:
-        for flag, frozen in (
-            ("--freeze-encoder", options.freeze_encoder),
-            ("--steps-only", options.steps_only),
-            ("--fusion-only", options.fusion_only),
-            ("--denoiser-only", options.denoiser_only),
-        ):
-            if frozen:
-                raise DrfuseError(
-                    f"{flag} would leave part of a new network untrained",
-                    hint="give the weights to start from with --init",
-                )
-        return DRFusion(Architecture.of_size(options.width, options.middle))
-    model = load_weights(options.init, options.task).network()
-    assert isinstance(model, DRFusion)
-    model.train().requires_grad_(True)
-    if options.fusion_only or options.denoiser_only:
-        model = _with_part(model, "decoder" if options.fusion_only else "denoiser")
-        model.requires_grad_(False)
-        part = model.network.decoder if options.fusion_only else model.denoiser
-        assert part is not None
-        part.requires_grad_(True)
-    elif options.steps_only:
-        model.requires_grad_(False)
-        model.network.requires_grad_(True)
-        if model.network.decoder is not None:
-            model.network.decoder.requires_grad_(False)
-    elif options.freeze_encoder:
-        model.network.encoder.requires_grad_(False)
-    else:
-        model.correction.reopen()
-    return model
-
-
-def _with_part(model: DRFusion, name: Literal["decoder", "denoiser"]) -> DRFusion:
-    """The same with a part that it may lack, before its first step."""
-    if getattr(model.arch, name):
-        return model
-    sizes = {**model.arch.as_dict(), name: _DECODER if name == "decoder" else _DENOISER}
-    grown = build_network(sizes)
-    assert isinstance(grown, DRFusion)
-    grown.load_state_dict(model.state_dict(), strict=False)
-    return grown.train()
 
 
 class DRFusionLearner(Learner):
@@ -118,7 +68,7 @@ class DRFusionLearner(Learner):
     def __init__(self, options: TrainOptions, device: torch.device, run_dir: Path) -> None:
         super().__init__(options, device)
         self.precision = choose_precision(device, options.precision)
-        self._begin(_start(options))
+        self._begin(starting_model(options))
         self.optimisers = self._optimisers()
         self.validation = Validation.of(options.val, options.task, run_dir, options.correction)
 
