@@ -56,7 +56,7 @@ def main() -> None:
             torch.tensor([2]),
         )
         if model.denoiser is not None:
-            left = noise_left(condition)
+            left = noise_left(condition, model.arch.noise_left)
             condition, noise = with_noise(condition, left), tuple(left[0].tolist())
         for t in (3, 2, 1):
             time = torch.tensor([[t / 3, 1 / 3]])

@@ -18,11 +18,12 @@ from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.operators.build import build_operator
-from drfuse_cli.samplers.denoising import LEFT, denoised
+from drfuse_cli.samplers.denoising import LEFT_BLURRED, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
 from drfuse_cli.training.data import CleanPair, through_colour_map
 from drfuse_cli.training.denoising import denoising_loss, see
 
+LEFT = 0.12
 NOTHING = Degradation()
 NOISY = Degradation(noise_std=14.0)
 POOLED = Degradation(blur_sigma=1.5, noise_std=8.0, sr_scale=4)
@@ -49,12 +50,12 @@ def halved(y: Tensor, chroma: Tensor, noise_std: Tensor, blur_sigma: Tensor) -> 
 
 def test_a_pair_without_noise_is_left_alone() -> None:
     inputs = inputs_of(NOTHING, Degradation(blur_sigma=2.0))
-    assert denoised(inputs, halved) is inputs
+    assert denoised(inputs, halved, LEFT) is inputs
 
 
 def test_the_noisy_source_alone_is_denoised_and_said_to_have_less_noise() -> None:
     inputs = inputs_of(NOTHING, NOISY)
-    found = denoised(inputs, halved)
+    found = denoised(inputs, halved, LEFT)
     clean, noisy, chroma = found.observations
     assert clean is inputs.observations[0]
     assert chroma is inputs.observations[2]
@@ -77,7 +78,7 @@ def test_the_denoiser_is_told_noise_of_luminance_and_blur_in_pixels_of_the_sourc
         return y
 
     inputs = inputs_of(POOLED, NOISY)
-    denoised(inputs, listen)
+    denoised(inputs, listen, LEFT)
     (noise1, blur1), (noise2, blur2) = told
     torch.testing.assert_close(noise1, torch.tensor([8.0]))
     torch.testing.assert_close(blur1, torch.tensor([1.5 / 4]))
@@ -88,9 +89,9 @@ def test_the_denoiser_is_told_noise_of_luminance_and_blur_in_pixels_of_the_sourc
 
 
 def test_more_is_left_where_a_blur_or_pooling_is_undone() -> None:
-    found = denoised(inputs_of(POOLED, NOISY), halved)
+    found = denoised(inputs_of(POOLED, NOISY), halved, LEFT)
     left = stated(found.condition)[0]
-    torch.testing.assert_close(left[0, 0], torch.tensor(8 * LEFT))
+    torch.testing.assert_close(left[0, 0], torch.tensor(8 * LEFT_BLURRED))
     assert float(left[0, 1]) < 14 * LEFT
 
 
@@ -101,7 +102,7 @@ def test_in_a_batch_sources_without_noise_stay_as_they_are() -> None:
         for a, b in zip(one.observations, other.observations, strict=True)
     ]
     both = Inputs(tuple(seen), torch.cat((one.condition, other.condition)))
-    first = denoised(both, halved).observations[0]
+    first = denoised(both, halved, LEFT).observations[0]
     assert torch.equal(first.y[1], other.observations[0].y[0])
     assert torch.equal(first.noise_var[1], other.observations[0].noise_var[0])
     assert torch.equal(first.y[0], one.observations[0].y[0] / 2)
@@ -142,13 +143,15 @@ def test_tiles_agree_with_the_whole(scale: int) -> None:
 
 def test_a_model_denoises_before_its_loop() -> None:
     torch.manual_seed(0)
-    arch = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), embedding=8, denoiser=8)
+    arch = Architecture(
+        widths=(8, 12, 16), depths=(1, 1, 1), embedding=8, denoiser=8, noise_left=LEFT
+    )
     model = DRFusion(arch).eval()
     inputs = inputs_of(NOISY, NOTHING)
     plain = DRFusion(replace(arch, denoiser=0)).eval()
     plain.load_state_dict(model.state_dict(), strict=False)
     with torch.no_grad():
-        expected = plain(denoised(inputs, model.denoiser))
+        expected = plain(denoised(inputs, model.denoiser, LEFT))
         assert torch.equal(model(inputs), expected)
         assert not torch.equal(plain(inputs), expected)
 

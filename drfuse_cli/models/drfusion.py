@@ -51,7 +51,8 @@ class DRFusion(nn.Module):
         ``tile`` > 0 bounds the pixels the network sees at once; the correction stays global.
         """
         if self.denoiser is not None:
-            inputs = denoised(inputs, partial(self._denoise, precision=precision, tile=tile))
+            denoise = partial(self._denoise, precision=precision, tile=tile)
+            inputs = denoised(inputs, denoise, self.arch.noise_left)
         alpha_bar = self.schedule.alpha_bar(steps)
         whole = MixedNetwork(self.network, precision)
         network: StepNetwork = TiledNetwork(whole, tile) if tile else whole

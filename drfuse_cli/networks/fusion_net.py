@@ -50,6 +50,9 @@ class Architecture:
     """Blocks of the fusion decoder at a quarter of the resolution; 0: there is none."""
     denoiser: int = 0
     """Features of the observation denoiser at half resolution; 0: there is none."""
+    noise_left: float = 0.25
+    """Share of the stated noise that the denoiser is taken to leave of a source that has no other
+    degradation."""
 
     @classmethod
     def of_size(cls, width: int, middle: int) -> Architecture:

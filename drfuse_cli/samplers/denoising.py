@@ -23,22 +23,28 @@ from drfuse_cli.samplers.observation import (
 Denoise = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """``(y, chroma, noise_std, blur_sigma)`` to ``y`` without noise, see `networks.denoiser`."""
 
-LEFT = 0.25
-"""Share of the stated noise that is assumed afterwards, for the errors of the denoiser."""
+LEFT_BLURRED = 0.25
+"""Share of the stated noise that is assumed afterwards where a blur or pooling is undone, which
+enlarges the errors of the denoiser."""
 
 _LEAST = 0.5
 """Grey levels of noise up to which a source is left as it is: hardly more than its rounding."""
 
 
-def noise_left(condition: Tensor) -> Tensor:
-    """What is assumed of both sources afterwards, ``B x 2`` grey levels."""
-    noise, _, _ = stated(condition)
-    return torch.where(noise > _LEAST, LEFT * noise, noise)
+def noise_left(condition: Tensor, share: float) -> Tensor:
+    """What is assumed of both sources afterwards, ``B x 2`` grey levels.
+
+    ``share`` of the stated noise where nothing but noise degraded a source.
+    """
+    noise, blur, scale = stated(condition)
+    shares = torch.where((blur > 0) | (scale > 1), LEFT_BLURRED, share)
+    return torch.where(noise > _LEAST, shares * noise, noise)
 
 
-def denoised(inputs: Inputs, denoise: Denoise) -> Inputs:
+def denoised(inputs: Inputs, denoise: Denoise, left_share: float) -> Inputs:
     """The same pair as if it had come with less noise; luminance alone, chroma stays."""
-    (noise, blur, scale), left = stated(inputs.condition), noise_left(inputs.condition)
+    noise, blur, scale = stated(inputs.condition)
+    left = noise_left(inputs.condition, left_share)
     if torch.equal(left, noise):
         return inputs
     of_colour = colour_source(inputs.condition)
