@@ -293,6 +293,8 @@ def test_a_description_may_leave_out_what_is_usual() -> None:
         ({"kind": "drfusion", "embedding": 0}, "impossible sizes"),
         ({"kind": "drfusion", "step_blocks": 4096}, "impossible sizes"),
         ({"kind": "drfusion", "steps": 0}, "impossible sizes"),
+        ({"kind": "drfusion", "noise_left": 1.5}, "impossible sizes"),
+        ({"kind": "drfusion", "noise_left": "much"}, "impossible sizes"),
         ({"kind": "drfusion", "steps": float("nan")}, "impossible sizes"),
         ({"kind": "drfusion", "decoder": -1}, "impossible sizes"),
         ({"kind": "drfusion", "depths": [2, 2]}, "impossible sizes"),

@@ -64,6 +64,10 @@ def _value(kind: Any, found: Any, usual: Any) -> Any:
         if type(found) is not int or not min(usual, 1) <= found <= _LARGEST:
             raise _impossible()
         return found
+    if kind is float:
+        if type(found) is not float or not 0 <= found <= 1:
+            raise _impossible()
+        return found
     allowed = (True, False) if kind is bool else get_args(kind) or (usual,)
     if type(found) is not type(usual) or found not in allowed:
         raise _unknown(f"{found!r}")
