@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--name", required=True)
     parser.add_argument("--task", default="ivif")
-    parser.add_argument("--data", required=True, help="what it was trained on, in words")
+    parser.add_argument("--data", required=True, nargs="+", help="what it was trained on")
     parser.add_argument("--licence", required=True)
     parser.add_argument("--command", required=True, help="the training command, without paths")
     parser.add_argument("--notes", default="", help="what the command does not say")
