@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.models import build_network
 from drfuse_cli.training import TrainOptions, TrainProgress, train
-from drfuse_cli.training.data import draw_crops, load_pairs, paint
+from drfuse_cli.training.data import CleanPair, balanced, draw_crops, load_pairs, paint
 from drfuse_cli.training.decoding import added_edges, decoding_loss
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
@@ -215,6 +216,30 @@ def test_crops_of_images_smaller_than_the_crop(folder: Path) -> None:
     )
     assert first.shape == (2, 1, 128, 128)
     assert second.shape == (2, 3, 128, 128)
+
+
+def test_shrunk_crops_show_more_of_the_picture() -> None:
+    across = np.tile(np.arange(200, dtype=np.uint8), (200, 1))
+    pair = [CleanPair("ramp", across, across)]
+
+    def spans(shrunk: float) -> np.ndarray:
+        first, second = draw_crops(
+            pair, 40, 64, np.random.default_rng(1), colourise=False, shrunk=shrunk
+        )
+        assert np.allclose(first, second.mean(1, keepdims=True), atol=1e-6)
+        return np.ptp(first * 255, axis=(1, 2, 3))
+
+    assert np.allclose(spans(0), 63)
+    wider = spans(1)
+    assert 63 <= wider.min() < 70
+    assert 115 < wider.max() <= 127
+
+
+def test_small_families_come_as_often_as_the_root_of_what_they_lack() -> None:
+    image = np.zeros((8, 8), np.uint8)
+    names = [f"large_{i}" for i in range(36)] + ["small-1", "small_2_b", "alone"]
+    repeated = Counter(pair.name for pair in balanced([CleanPair(n, image, image) for n in names]))
+    assert repeated == {**{n: 1 for n in names[:36]}, "small-1": 4, "small_2_b": 4, "alone": 6}
 
 
 def test_losses_are_zero_where_they_should_be_and_prefer_the_right_image() -> None:

@@ -52,14 +52,14 @@ def only(name: str) -> AbstractContextManager[Any]:
 
 def equal_weights() -> AbstractContextManager[Any]:
     """The head of the fusion weight stays at zero, where it starts: W1 = W2 = 0.5 everywhere."""
-    start: Callable[[TrainOptions], DRFusion] = drfusion._start
+    start: Callable[[TrainOptions], DRFusion] = drfusion.starting_model
 
     def without_head(options: TrainOptions) -> DRFusion:
         model = start(options)
         model.network.weight_head.requires_grad_(False)
         return model
 
-    return patch.object(drfusion, "_start", without_head)
+    return patch.object(drfusion, "starting_model", without_head)
 
 
 def trained(

@@ -25,6 +25,14 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT.safetensors", help="The trained weights.")
 ]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
+Balance = Annotated[
+    bool,
+    typer.Option(
+        "--balance",
+        help="Show pairs of small families more often; a family is what stands before the first "
+        "underscore or hyphen of a name.",
+    ),
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
@@ -134,6 +142,7 @@ def train(
     output: Output,
     task: options.TaskOption = "ivif",
     method: options.MethodOption = "drfusion",
+    balance: Balance = False,
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
@@ -175,7 +184,8 @@ def train(
 
     usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
-        data=tuple(data), task=task, method=method, output=output, steps=steps, minutes=minutes,
+        data=tuple(data), task=task, method=method, output=output, balance=balance,
+        steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,

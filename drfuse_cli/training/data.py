@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from drfuse_cli.imageio import Image, read_image
 from drfuse_cli.pairs import find_pairs, is_image, natural_key, role_folders
 from drfuse_cli.training.defocus import near_and_far
 
+_MOST_SHRUNK = 2.0
 _COLOURS = 7
 """Of a random colour map."""
 
@@ -30,6 +34,22 @@ class CleanPair:
     first: np.ndarray
     second: np.ndarray
     sharp: bool = False
+
+
+def balanced(pairs: list[CleanPair]) -> list[CleanPair]:
+    """Repeats pairs of small families, so that a large one does not drown them.
+
+    A family is what stands before the first underscore or hyphen of a name. A family a quarter
+    as large as the largest comes twice: by the root of what it lacks.
+    """
+    families = [re.split(r"[_-]", pair.name, maxsplit=1)[0] for pair in pairs]
+    sizes = Counter(families)
+    largest = max(sizes.values())
+    return [
+        pair
+        for pair, family in zip(pairs, families, strict=True)
+        for _ in range(round(math.sqrt(largest / sizes[family])))
+    ]
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
@@ -76,8 +96,13 @@ def _turn(image: np.ndarray, quarter_turns: int, flip: bool) -> np.ndarray:
     return image[:, ::-1] if flip else image
 
 
-def _cut(pair: CleanPair, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _cut(
+    pair: CleanPair, out: int, rng: np.random.Generator, shrunk: float
+) -> tuple[np.ndarray, np.ndarray]:
     height, width = pair.first.shape
+    size = out
+    if shrunk and rng.random() < shrunk:
+        size = max(out, int(out * rng.uniform(1, min(_MOST_SHRUNK, min(height, width) / out))))
     grow = max(0, size - height), max(0, size - width)
     first, second = pair.first, pair.second
     if any(grow):
@@ -89,8 +114,14 @@ def _cut(pair: CleanPair, size: int, rng: np.random.Generator) -> tuple[np.ndarr
     top = rng.integers(0, height - size + 1)
     left = rng.integers(0, width - size + 1)
     window = slice(top, top + size), slice(left, left + size)
+    first, second = first[window], second[window]
+    if size > out:
+        first, second = (
+            cv2.resize(np.ascontiguousarray(image), (out, out), interpolation=cv2.INTER_AREA)
+            for image in (first, second)
+        )
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    return _turn(first[window], turns, flip), _turn(second[window], turns, flip)
+    return _turn(first, turns, flip), _turn(second, turns, flip)
 
 
 def paint(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -129,16 +160,23 @@ def through_colour_map(activity: np.ndarray, rng: np.random.Generator) -> np.nda
 
 
 def draw_crops(
-    pairs: list[CleanPair], count: int, size: int, rng: np.random.Generator, *, colourise: bool
+    pairs: list[CleanPair],
+    count: int,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    colourise: bool,
+    shrunk: float = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
 
     float32 in 0..1. Grey second sources come back with equal channels, or three in
     four painted where ``colourise`` is set. Sharp pictures become a near and a far focus.
+    A share ``shrunk`` of the crops shows up to twice as much, as another camera would.
     """
     firsts, seconds = [], []
     for index in rng.integers(0, len(pairs), count):
-        first, second = _cut(pairs[index], size, rng)
+        first, second = _cut(pairs[index], size, rng, shrunk)
         if pairs[index].sharp:
             first, second = near_and_far(first, second, rng)
         colour = second.astype(np.float64) / 255

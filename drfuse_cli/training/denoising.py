@@ -17,7 +17,7 @@ from drfuse_cli.training.degradations import to_ycbcr
 
 _PUBLISHED_SHARE = 0.6
 _PUBLISHED: dict[PresetName, float] = {"noise": 0.75, "composite": 0.25}
-_BLURRED, _POOLED, _GREY = 0.4, 0.3, 0.25
+_BLURRED, _POOLED, _GREY, _SHRUNK = 0.4, 0.3, 0.25, 0.4
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def see(
 ) -> list[Seen]:
     """Crops of both sources as their files would show them: blurred, pooled, noisy, clipped."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    first, rgb = draw_crops(pairs, count, size, rng, colourise=task == "ivif")
+    first, rgb = draw_crops(pairs, count, size, rng, colourise=task == "ivif", shrunk=_SHRUNK)
     if task == "medical":
         rgb = np.stack([_as_activity(image, rng) for image in rgb])
     found = []

@@ -15,7 +15,7 @@ import torch
 from drfuse_cli.config import Method
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import write_bytes
-from drfuse_cli.training.data import CleanPair, load_pairs
+from drfuse_cli.training.data import CleanPair, balanced, load_pairs
 from drfuse_cli.training.drfusion import DRFusionLearner
 from drfuse_cli.training.learner import Learner
 from drfuse_cli.training.options import OnProgress, TrainOptions, TrainProgress
@@ -82,8 +82,9 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
     checkpoint = run_dir / "checkpoint.pt"
     if options.resume:
         _load_checkpoint(checkpoint, learner)
-    pairs = load_pairs(options.data, options.task)
-    say = f"{len(pairs)} pairs, {sum(p.numel() for p in learner.model.parameters())} parameters"
+    loaded = load_pairs(options.data, options.task)
+    pairs = balanced(loaded) if options.balance else loaded
+    say = f"{len(loaded)} pairs, {sum(p.numel() for p in learner.model.parameters())} parameters"
     on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
     _run(options, learner, pairs, checkpoint, on_progress)
     tensors = {name: t.cpu().contiguous() for name, t in learner.average.state_dict().items()}

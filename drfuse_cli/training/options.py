@@ -27,6 +27,8 @@ class TrainOptions:
     data: tuple[Path, ...]
     task: Task
     output: Path
+    balance: bool = False
+    """Pairs of small families come more often, see ``data.balanced``."""
     steps: int = 20000
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""
