@@ -128,6 +128,8 @@ class FuseOptions:
     weights: str | None = None
     steps: int = 3
     correction: Correction = "joint"
+    self_ensemble: int = 1
+    """Mirrored and turned views of a noisy source that the denoiser averages, 1 to 8."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     tile: int | None = None

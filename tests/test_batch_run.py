@@ -412,6 +412,7 @@ def test_resuming_mends(
     [
         ({"steps": 2}, "another steps: 3, now 2"),
         ({"correction": "none"}, 'another correction_mode: "joint", now "none"'),
+        ({"self_ensemble": 4}, "another self_ensemble: 1, now 4"),
         ({"tile": 64}, 'another tile: "auto", now 64'),
     ],
 )

@@ -104,12 +104,16 @@ def test_blocks_make_the_same_picture(
     assert np.abs(whole.states[0]["f"] - parts.states[0]["f"]).mean() < 0.001
 
 
-@pytest.mark.parametrize("believing", ["random, half believed", "ivif-tiny", "ivif-small"])
+@pytest.mark.parametrize(
+    ("believing", "views"),
+    [("random, half believed", 1), ("ivif-tiny", 1), ("ivif-small", 1), ("ivif-small", 2)],
+)
 @pytest.mark.parametrize("setting", ["noise", "blur", "composite"])
 def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     scene: tuple[Image, Image],
     setting: str,
     believing: str,
+    views: int,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -119,7 +123,7 @@ def test_blocks_that_each_look_at_their_residual_differ_by_no_level(
     images = degraded(scene, SETTINGS[setting])
     bundled = believing.startswith("ivif")
     weights = load_weights(believing, "ivif") if bundled else random_weights(tmp_path, share=0)
-    engine = Engine(weights, FuseOptions(device="cpu", steps=2))
+    engine = Engine(weights, FuseOptions(device="cpu", steps=2, self_ensemble=views))
     whole = engine.fuse(*images, SETTINGS[setting])
     monkeypatch.setattr(module, "_BLOCK_LIMIT", 50_000)
     monkeypatch.setattr(module, "_BLOCK", 224)

@@ -160,8 +160,9 @@ def test_the_rendered_scenes(drfuse: Cli, monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_the_engine_is_told(drfuse: Cli) -> None:
     make_data(Path("data"), "a")
     drfuse(*DEGRADED, "--steps", "2", "--no-correction", "--device", "cpu", "--tile", "64",
-           "--seed", "7", "--precision", "fp32", "-o", "out")  # fmt: skip
+           "--seed", "7", "--precision", "fp32", "--self-ensemble", "4", "-o", "out")  # fmt: skip
     options = QuickEngine.options
+    assert options.self_ensemble == 4
     assert (options.steps, options.correction, options.device) == (2, "none", "cpu")
     assert (options.tile, options.seed, options.precision) == (64, 7, "fp32")
     document = loaded()

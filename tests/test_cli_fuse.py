@@ -80,6 +80,7 @@ def test_the_fused_image_and_the_sidecar(drfuse: Cli, folder: Path) -> None:
         "steps": 3,
         "correction": True,
         "correction_mode": "joint",
+        "self_ensemble": 1,
         "device": "cpu",
         "precision": "fp32",
         "tile": "auto",

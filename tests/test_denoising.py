@@ -17,6 +17,7 @@ from drfuse_cli.imageio import Image
 from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture
+from drfuse_cli.networks.views import over_views
 from drfuse_cli.operators.build import build_operator
 from drfuse_cli.samplers.denoising import LEFT_BLURRED, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
@@ -128,15 +129,43 @@ def test_any_size_comes_back_and_no_noise_means_no_change(size: tuple[int, int])
     assert torch.equal(made[1], y[1])
 
 
+@pytest.mark.parametrize("size", [(24, 40), (21, 37)])
+@pytest.mark.parametrize(("views", "mirrored"), [(1, False), (4, True), (8, True)])
+def test_the_mean_over_views_knows_no_side(
+    size: tuple[int, int], views: int, mirrored: bool
+) -> None:
+    torch.manual_seed(0)
+    kernel = torch.randn(1, 1, 3, 3)
+
+    def run(image: Tensor) -> Tensor:
+        return torch.nn.functional.conv2d(image.mean(1, keepdim=True), kernel, padding=1)
+
+    image = torch.rand(2, 3, *size)
+    made = over_views(run, image, views)
+    assert made.shape == (2, 1, *size)
+    inner = slice(8, -8)
+    for dims in ([2], [3]):
+        other = over_views(run, image.flip(dims), views).flip(dims)
+        assert torch.allclose(made[..., inner, inner], other[..., inner, inner], atol=1e-5) == (
+            mirrored
+        )
+    turned = over_views(run, image.mT, views).mT
+    assert torch.allclose(made[..., inner, inner], turned[..., inner, inner], atol=1e-5) == (
+        views == 8
+    )
+    assert torch.allclose(over_views(lambda x: x, image, views), image, atol=1e-6)
+
+
+@pytest.mark.parametrize("views", [1, 8])
 @pytest.mark.parametrize("scale", [1, 4])
-def test_tiles_agree_with_the_whole(scale: int) -> None:
+def test_tiles_agree_with_the_whole(scale: int, views: int) -> None:
     torch.manual_seed(0)
     model = DRFusion(Architecture(widths=(8, 12, 16), depths=(1, 1, 1), embedding=8, denoiser=8))
     model.denoiser = random_denoiser(8)
     y, chroma = torch.rand(1, 1, 800 // scale, 328), torch.rand(1, 2, 800 // scale, 328) - 0.5
     told = torch.tensor([20.0]), torch.tensor([0.5])
     with torch.no_grad():
-        whole, tiled = (model._denoise(y, chroma, *told, "fp32", tile) for tile in (0, 128))
+        whole, tiled = (model._denoise(y, chroma, *told, "fp32", tile, views) for tile in (0, 128))
     assert float((whole - y).std()) > 0.01
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-4)
 
@@ -154,6 +183,9 @@ def test_a_model_denoises_before_its_loop() -> None:
         expected = plain(denoised(inputs, model.denoiser, LEFT))
         assert torch.equal(model(inputs), expected)
         assert not torch.equal(plain(inputs), expected)
+        model.denoiser = random_denoiser(8)
+        one, two = (model(inputs, self_ensemble=views) for views in (1, 2))
+        assert not torch.allclose(one, two)
 
 
 def pairs() -> list[CleanPair]:

@@ -74,11 +74,11 @@ def test_what_it_does_not_use_is_said(
     plain = drfuse(*call, "-o", str(tmp_path / "a.png"), "--json")
     asked = drfuse(
         *call, "-o", str(tmp_path / "b.png"), "--json", "--blur-sigma", "2", "--degrade", "noise",
-        "--no-correction",
+        "--no-correction", "--self-ensemble", "2",
     )  # fmt: skip
     assert json.loads(plain.out)["warnings"] == []
     (warning,) = json.loads(asked.out)["warnings"]
-    assert "does not use --degrade noise, --blur-sigma, --correction none" in warning
+    assert "does not use --degrade noise, --blur-sigma, --correction none, --self" in warning
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 

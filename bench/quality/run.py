@@ -213,6 +213,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--weights", help="name, file or hub address; default: the task's own")
     parser.add_argument("--steps", type=int, default=FuseOptions.steps)
+    parser.add_argument("--self-ensemble", type=int, default=1, help="views that are averaged")
     parser.add_argument("--correction", choices=get_args(Correction), default="joint")
     parser.add_argument("--limit", type=int, help="only the first pairs")
     parser.add_argument("--seed", type=int, default=PEER_SEED)
@@ -298,6 +299,7 @@ def main() -> None:
             weights=options.weights,
             steps=options.steps,
             correction=options.correction,
+            self_ensemble=options.self_ensemble,
         ),
     )
     results = run(options, engine.fuse)
@@ -308,6 +310,7 @@ def main() -> None:
             "seed": options.seed,
             "steps": options.steps,
             "correction": options.correction,
+            "self_ensemble": options.self_ensemble,
             "weights": {"name": weights.name, "sha256": weights.sha256},
             "presets": {name: document_of(found) for name, found in results.items()},
         }

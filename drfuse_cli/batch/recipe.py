@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COMPARED = (
     *("version", "task", "method", "weights", "steps", "correction_mode", "device"),
-    *("precision", "tile", "seed"),
+    *("self_ensemble", "precision", "tile", "seed"),
 )
 
 
@@ -163,6 +163,7 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: document.get(name) for name in _COMPARED}
     if isinstance(found["weights"], Mapping):
         found["weights"] = found["weights"].get("sha256")
+    found["self_ensemble"] = document.get("self_ensemble", 1)  # older lines do not say it
     found["device"] = str(found["device"]).partition(":")[0]
     assumed = document.get("assumed")
     return {**found, **(assumed if isinstance(assumed, Mapping) else {})}

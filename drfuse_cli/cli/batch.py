@@ -185,6 +185,7 @@ def batch(
     steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
+    self_ensemble: options.SelfEnsembleOption = 1,
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     tile: options.TileOption = "auto",
@@ -232,13 +233,14 @@ def batch(
         steps=steps,
         no_correction=no_correction,
         correction=correction,
+        self_ensemble=self_ensemble,
         device=device,
         precision=precision,
         tile=tile,
         seed=seed,
         keep_states=explain is not None,
     )
-    listened = heard(method, degrade, said.overrides, chosen.correction)
+    listened = heard(degrade, said.overrides, chosen)
     said = replace(said, overrides=listened.overrides)
     for warning in listened.warnings:
         console.warn(warning)

@@ -62,6 +62,7 @@ def fuse(
     steps: options.StepsOption = None,
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
+    self_ensemble: options.SelfEnsembleOption = 1,
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     tile: options.TileOption = "auto",
@@ -98,13 +99,14 @@ def fuse(
         steps=steps,
         no_correction=no_correction,
         correction=correction,
+        self_ensemble=self_ensemble,
         device=device,
         precision=precision,
         tile=tile,
         seed=seed,
         keep_states=explain is not None,
     )
-    told = heard(choice.method, degrade, said.overrides, chosen.correction)
+    told = heard(degrade, said.overrides, chosen)
     said = replace(said, overrides=told.overrides)
     if volumes:
         _refuse_to_fit(fit)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from drfuse_cli.config import Correction, Method
+from drfuse_cli.config import FuseOptions, Method
 from drfuse_cli.degradations import Mode, Overrides
 
 if TYPE_CHECKING:
@@ -32,18 +32,17 @@ class Told:
     warnings: tuple[str, ...] = ()
 
 
-def heard(
-    method: Method, mode: Mode, overrides: Overrides, correction: Correction = "joint"
-) -> Told:
+def heard(mode: Mode, overrides: Overrides, options: FuseOptions) -> Told:
     """ReCoFuse works without operators: all that it takes of them is how sizes differ."""
-    if method == "drfusion":
+    if options.method == "drfusion":
         return Told(mode, overrides)
     unused = {
         f"--degrade {mode}": mode not in ("auto", "none"),
         "--noise-std": any(overrides.noise_std),
         "--blur-sigma": any(overrides.blur_sigma),
         "--psf": any(overrides.psf),
-        f"--correction {correction}": correction != "joint",
+        f"--correction {options.correction}": options.correction != "joint",
+        f"--self-ensemble {options.self_ensemble}": options.self_ensemble != 1,
     }
     flags = ", ".join(flag for flag, given in unused.items() if given)
     warnings = (f"recofuse works without operators and does not use {flags}",) if flags else ()

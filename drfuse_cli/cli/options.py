@@ -161,6 +161,17 @@ NoCorrectionOption = Annotated[
 CorrectionOption = Annotated[
     Correction | None, typer.Option("--correction", help="Parts of the correction.", hidden=True)
 ]
+SelfEnsembleOption = Annotated[
+    int,
+    typer.Option(
+        "--self-ensemble",
+        min=1,
+        max=8,
+        help="Denoise so many mirrored and turned views of a noisy source and average them: "
+        "better, and so many times the work.",
+        rich_help_panel=_METHOD,
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute."),
@@ -324,6 +335,7 @@ def fuse_options(
     steps: int | None,
     no_correction: bool,
     correction: Correction | None,
+    self_ensemble: int = 1,
     device: str,
     precision: Precision,
     tile: str,
@@ -337,6 +349,7 @@ def fuse_options(
         weights=weights,
         steps=steps or STEPS[method],
         correction=parse_correction(no_correction, correction),
+        self_ensemble=self_ensemble,
         device=parse_device(device),
         precision=precision,
         tile=parse_tile(tile),

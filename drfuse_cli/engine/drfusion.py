@@ -52,7 +52,9 @@ class DRFusionRunner(Runner):
             steps.append((t, X_bar, m))
 
         o = self.options
-        state = self.model(inputs, o.steps, o.correction, self.precision, watch, rung.tile)
+        state = self.model(
+            inputs, o.steps, o.correction, self.precision, watch, rung.tile, o.self_ensemble
+        )
         seen = inputs.observations[:2]
         residuals = [_residual(observation, state) for observation in seen]
         weight = steps[-1][2]

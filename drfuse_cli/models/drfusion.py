@@ -12,6 +12,7 @@ from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.fusion_net import Architecture, FusionNet
 from drfuse_cli.networks.precision import MixedNetwork, Precision, autocast
 from drfuse_cli.networks.tiled import TiledNetwork, tiles
+from drfuse_cli.networks.views import over_views
 from drfuse_cli.samplers.correction import JointCorrection, PaperCorrection, no_correction
 from drfuse_cli.samplers.denoising import denoised
 from drfuse_cli.samplers.drfusion import Callback, Correct, StepNetwork, sample
@@ -45,13 +46,15 @@ class DRFusion(nn.Module):
         precision: Precision = "fp32",
         callback: Callback | None = None,
         tile: int = 0,
+        self_ensemble: int = 1,
     ) -> Tensor:
         """The final state ``B x 5 x H x W``; see :func:`drfuse_cli.samplers.drfusion.sample`.
 
         ``tile`` > 0 bounds the pixels the network sees at once; the correction stays global.
+        ``self_ensemble``: views of a noisy source that the denoiser averages, 1 to 8.
         """
         if self.denoiser is not None:
-            denoise = partial(self._denoise, precision=precision, tile=tile)
+            denoise = partial(self._denoise, precision=precision, tile=tile, views=self_ensemble)
             inputs = denoised(inputs, denoise, self.arch.noise_left)
         alpha_bar = self.schedule.alpha_bar(steps)
         whole = MixedNetwork(self.network, precision)
@@ -66,14 +69,17 @@ class DRFusion(nn.Module):
         blur_sigma: Tensor,
         precision: Precision,
         tile: int,
+        views: int,
     ) -> Tensor:
         denoiser = self.denoiser
         assert denoiser is not None
 
         def run(image: Tensor) -> Tensor:
             made: Tensor = denoiser(image[:, :1], image[:, 1:], noise_std, blur_sigma)
-            return made
+            return made.float()
 
-        seen = torch.cat((y, chroma), dim=1)
+        def whole(image: Tensor) -> Tensor:
+            return tiles(run, image, 1, tile, denoiser.reach) if tile else run(image)
+
         with autocast(y.device, precision):
-            return tiles(run, seen, 1, tile, denoiser.reach) if tile else run(seen).float()
+            return over_views(whole, torch.cat((y, chroma), dim=1), views)

@@ -387,6 +387,7 @@ _SETTINGS: dict[str, _Check] = {
     "fit": _one_of(get_args(Fit)),
     "weights": _name,
     "steps": _whole(1, 100),
+    "self_ensemble": _whole(1, 8),
     "device": _device,
     "precision": _one_of(("auto", "fp32", "bf16", "fp16")),
     "tile": _tile,
