@@ -20,7 +20,7 @@ TINY = RecoFuseArchitecture(
     branch=BranchSizes(width=8, encoder=(1,), middle=1, decoder=(1,)),
     fusion=FusionSizes(width=32, pooled=4),
     steps=3,
-    feedback="learned",
+    feedback="beside",
 )
 
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.models import RecoFuse, build_network
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, FusionSizes
-from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import CrossAttention, TimeAwareFusion
 from drfuse_cli.networks.recofuse.refiner import Pictures, Refiner, columns, histogram
 from drfuse_cli.samplers.recofuse import Latents
@@ -92,34 +91,34 @@ def test_the_module_is_told_the_time_unless_built_without() -> None:
         assert torch.equal(untimed(*z, early), untimed(*z, late))
 
 
-@pytest.mark.parametrize("timed", [True, False])
-def test_branches_follow_the_fused_state_by_the_learned_share(timed: bool) -> None:
-    z = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
-    fused, t = torch.randn(1, 4, 8, 8), torch.tensor([50])
-    feedback = Feedback(4, timed=timed)
-    with torch.no_grad():
-        assert all(map(torch.equal, feedback(*z, fused, t), z)), "not at all at first"
-        feedback.shares[:4] = 1
-        visible, infrared = feedback(*z, fused, t)
-        assert torch.allclose(visible, fused, atol=1e-6)
-        assert torch.equal(infrared, z[1])
-        if feedback.time is not None:
-            feedback.time.leave.weight.normal_()
-        told = not torch.allclose(feedback(*z, fused, t)[0], feedback(*z, fused, t - 40)[0])
-    assert told == timed
-
-
 def test_as_published_both_branches_go_on_from_the_fused_state() -> None:
     z = Latents(torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8))
     model, t = tiny_model(replace(TINY, feedback="whole")), torch.tensor([50])
     with torch.no_grad():
         fused = model.fuse(z, t)
-        assert all(torch.equal(state, fused) for state in model.couple(z, t))
+        assert all(torch.equal(state, fused) for state in model.predict(z, fused, z, t)[0])
     plain = {name: value for name, value in PUBLISHED.as_dict().items() if name != "feedback"}
     with torch.device("meta"):
         older = build_network(plain)
     assert isinstance(older, RecoFuse)
-    assert older.feedback is None
+    assert older.visible.beside is None
+
+
+def test_branches_see_the_fused_state_beside_their_own_and_nothing_of_it_at_first() -> None:
+    z = Latents(torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8))
+    model, t = tiny_model(), torch.tensor([50])
+    with torch.no_grad():
+        fused = model.fuse(z, t)
+        states, alone = model.predict(z, None, z, t)
+        assert states is z
+        states, new = model.predict(z, fused, z, t)
+        assert states is z
+        assert all(map(torch.equal, new, alone))
+        for branch in (model.visible, model.infrared):
+            assert branch.beside is not None
+            branch.beside.weight.normal_()
+        told = model.predict(z, fused, z, t)[1]
+    assert not any(torch.allclose(a, b) for a, b in zip(told, alone, strict=True))
 
 
 def test_weights_are_between_zero_and_one_and_need_not_sum_to_one() -> None:

@@ -32,13 +32,13 @@ class Recorder:
         self.fused.append((states, int(t[0])))
         return 0.25 * states.infrared + 0.5 * states.visible
 
-    def couple(self, states: Latents, t: Tensor) -> Latents:
-        z_f = self.fuse(states, t)
-        return Latents(z_f, z_f)
-
-    def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents:
+    def predict(
+        self, states: Latents, fused: Tensor | None, means: Latents, t: Tensor
+    ) -> tuple[Latents, Latents]:
+        if fused is not None:
+            states = Latents(fused, fused)
         self.asked.append((states, int(t[0])))
-        return self.prediction
+        return states, self.prediction
 
 
 def run(networks: Recorder, steps: int, *, coupled: bool = True) -> tuple[Latents, Tensor]:
@@ -90,11 +90,13 @@ def test_published_steps_with_the_true_noise_come_near_the_clean_latents() -> No
     process = MeanReverting()
 
     class Exact(Recorder):
-        def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents:
+        def predict(
+            self, states: Latents, fused: Tensor | None, means: Latents, t: Tensor
+        ) -> tuple[Latents, Latents]:
             def noise(z: Tensor, clean: Tensor, mu: Tensor) -> Tensor:
                 return (z - mu - (clean - mu) * process.decay(t)) / process.std(t)
 
-            return Latents(*map(noise, states, CLEAN, means))
+            return states, Latents(*map(noise, states, CLEAN, means))
 
     z = start(MEANS, torch.Generator().manual_seed(1))
     found, _ = sample(MEANS, z, Exact(), euler_step(process), 100, coupled=False)

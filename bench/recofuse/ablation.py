@@ -4,11 +4,11 @@
 
 ``--init`` holds the auto-encoder and the branches after their own stages. From there every
 variant trains the last stage alike in seed, data order and steps, and is scored by
-``bench/recofuse/run.py``. ``full`` starts every step of both branches from the fused state, as
-published, ``learned`` a learned share of the way there; ``late`` fuses once at the end, ``untimed``
-is not told the time, ``separate`` moves branches and fusion module apart, ``joint`` moves all by
-one loss; ``late`` shows in its restored sources what is left without coupling. Losses are the
-published ones: no restored images beside their latents.
+``bench/recofuse/run.py``. In ``full`` both branches see the fused state beside their own at every
+step, in ``whole`` they go on from it instead of their own, as published; ``late`` fuses once at
+the end, ``untimed`` is not told the time, ``separate`` moves branches and fusion module apart,
+``joint`` moves all by one loss; ``late`` shows in its restored sources what is left without
+coupling. Losses are the published ones: no restored images beside their latents.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Variant:
     regularisation: str = "alternating"
     coupled: bool = True
     timed: bool = True
-    feedback: Literal["whole", "learned"] = "whole"
+    feedback: Literal["whole", "beside"] = "beside"
 
     def of(self, arch: RecoFuseArchitecture) -> RecoFuseArchitecture:
         fusion = replace(arch.fusion, timed=self.timed)
@@ -47,8 +47,8 @@ class Variant:
 
 VARIANTS = (
     Variant("full"),
-    Variant("learned", feedback="learned"),
     Variant("late", coupled=False),
+    Variant("whole", feedback="whole"),
     Variant("untimed", timed=False),
     Variant("separate", regularisation="separate"),
     Variant("joint", regularisation="joint"),

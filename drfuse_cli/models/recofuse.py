@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from drfuse_cli.networks.recofuse.architecture import RecoFuseArchitecture
 from drfuse_cli.networks.recofuse.autoencoder import Autoencoder, Features
 from drfuse_cli.networks.recofuse.branch import Branch
-from drfuse_cli.networks.recofuse.feedback import Feedback
 from drfuse_cli.networks.recofuse.fusion_module import TimeAwareFusion
 from drfuse_cli.networks.recofuse.refiner import Pictures, Refiner
 from drfuse_cli.samplers.mean_reverting import MeanReverting
@@ -54,10 +53,11 @@ class RecoFuse(nn.Module):
         self.arch = arch
         channels = arch.autoencoder.latent
         self.autoencoder = Autoencoder(arch.autoencoder)
-        self.visible, self.infrared = (Branch(arch.branch, channels) for _ in range(2))
+        beside = arch.feedback == "beside"
+        self.visible, self.infrared = (
+            Branch(arch.branch, channels, sees_fused=beside) for _ in range(2)
+        )
         self.fusion = TimeAwareFusion(arch.fusion, channels)
-        learned = arch.feedback == "learned"
-        self.feedback = Feedback(channels, timed=arch.fusion.timed) if learned else None
         self.refiner = Refiner(arch.refiner) if arch.refiner else None
         self.register_buffer("spread", torch.ones(channels))
         self.process = MeanReverting()
@@ -74,19 +74,17 @@ class RecoFuse(nn.Module):
         fused: Tensor = self.fusion(states.visible, states.infrared, t)
         return fused
 
-    def couple(self, states: Latents, t: Tensor) -> Latents:
-        """What both branches take a step from."""
-        z_f = self.fuse(states, t)
-        if self.feedback is None:
-            return Latents(z_f, z_f)
-        return Latents(*self.feedback(*states, z_f, t))
-
-    def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents:
-        visible = self.visible(states.visible, means.visible, t)
-        infrared = self.infrared(states.infrared, means.infrared, t)
+    def predict(
+        self, states: Latents, fused: Tensor | None, means: Latents, t: Tensor
+    ) -> tuple[Latents, Latents]:
+        """The states that both branches take a step from, and what they make of them."""
+        if fused is not None and self.arch.feedback == "whole":
+            states = Latents(fused, fused)
+        visible = self.visible(states.visible, means.visible, t, fused)
+        infrared = self.infrared(states.infrared, means.infrared, t, fused)
         if self.arch.predicts == "clean":
-            return Latents(means.visible + visible, means.infrared + infrared)
-        return Latents(visible, infrared)
+            return states, Latents(means.visible + visible, means.infrared + infrared)
+        return states, Latents(visible, infrared)
 
     @property
     def step(self) -> Step:

@@ -24,9 +24,9 @@ class Networks(Protocol):
 
     def fuse(self, states: Latents, t: Tensor) -> Tensor: ...
 
-    def couple(self, states: Latents, t: Tensor) -> Latents: ...
-
-    def predict(self, states: Latents, means: Latents, t: Tensor) -> Latents: ...
+    def predict(
+        self, states: Latents, fused: Tensor | None, means: Latents, t: Tensor
+    ) -> tuple[Latents, Latents]: ...
 
 
 Step = Callable[[Latents, Latents, Latents, Tensor, Tensor], Latents]
@@ -81,9 +81,9 @@ def advance(
 ) -> Latents:
     """The states of both branches at time ``after``, from those at ``now``."""
     t, s = (torch.full((len(z.visible),), n, device=z.visible.device) for n in (now, after))
-    if coupled:
-        z = networks.couple(z, t)
-    return step(z, networks.predict(z, means, t), means, t, s)
+    z_f = networks.fuse(z, t) if coupled else None
+    z, found = networks.predict(z, z_f, means, t)
+    return step(z, found, means, t, s)
 
 
 def sample(

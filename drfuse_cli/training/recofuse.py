@@ -135,8 +135,7 @@ class RecoFuseLearner(Learner):
             self.optimisers = _optimisers(part, lr)
             return
         self._of_branches = [*_optimisers(m.visible, lr), *_optimisers(m.infrared, lr)]
-        coupling = nn.ModuleList([m.fusion] if m.feedback is None else [m.fusion, m.feedback])
-        self._of_fusion = _optimisers(coupling, lr)
+        self._of_fusion = _optimisers(m.fusion, lr)
         self.optimisers = [*self._of_branches, *self._of_fusion]
 
     @torch.no_grad()
@@ -220,9 +219,8 @@ class RecoFuseLearner(Learner):
             return self._published_step(means, clean, rng, coupled=coupled)
         now, z = self._on_the_way(means, rng, coupled=coupled)
         t = torch.full((len(z.visible),), now, device=self.device)
-        if coupled:
-            z = self.model.couple(z, t)
-        found = self.model.predict(z, means, t)
+        z_f = self.model.fuse(z, t) if coupled else None
+        found = self.model.predict(z, z_f, means, t)[1]
         loss = sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
         if not self.options.image_loss:
             return loss
@@ -252,8 +250,9 @@ class RecoFuseLearner(Learner):
         process = self.model.process
         t = torch.from_numpy(rng.integers(1, TIMES + 1, len(means.visible))).to(self.device)
         own = Latents(*(self._noised(*ends, t, rng) for ends in zip(clean, means, strict=True)))
-        z = self.model.couple(own, t) if coupled else own
-        reached = self.model.step(z, self.model.predict(z, means, t), means, t, t - 1)
+        z_f = self.model.fuse(own, t) if coupled else None
+        z, found = self.model.predict(own, z_f, means, t)
+        reached = self.model.step(z, found, means, t, t - 1)
         wanted = (
             process.posterior_mean(*ends, t, t - 1) for ends in zip(own, clean, means, strict=True)
         )

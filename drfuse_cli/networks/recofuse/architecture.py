@@ -61,9 +61,9 @@ class RecoFuseArchitecture:
     ``predicts``: what a branch returns, the ``noise`` of the published method or the ``clean``
     latent, with which steps of any length are stable. ``steps``: what the weights were meant to
     be sampled with. ``coupled`` off leaves the fusion module out of the loop: each branch goes
-    on from its own state (the paper's ablations I and II). ``feedback``: how far a branch goes
-    from its own state to the fused one before a step, the ``whole`` way as published, or as
-    ``learned``. ``refiner``: features of the network that refines the decoded images; 0: there
+    on from its own state (the paper's ablations I and II). ``feedback``: a branch takes a step
+    from the ``whole`` fused state, as published, or from its own and sees the fused one
+    ``beside`` it. ``refiner``: features of the network that refines the decoded images; 0: there
     is none, as published.
     """
 
@@ -74,7 +74,7 @@ class RecoFuseArchitecture:
     predicts: Literal["clean", "noise"] = "clean"
     steps: int = 6
     coupled: bool = True
-    feedback: Literal["whole", "learned"] = "whole"
+    feedback: Literal["whole", "beside"] = "whole"
     refiner: int = 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -50,10 +50,17 @@ class _Row(nn.ModuleList):
 
 
 class Branch(nn.Module):
-    """The state and the mean of one modality to what the step asks for, all ``B x C x h x w``."""
+    """The state and the mean of one modality to what the step asks for, all ``B x C x h x w``.
 
-    def __init__(self, sizes: BranchSizes, latent: int) -> None:
+    One that ``sees_fused`` is shown the state of both beside its own; new, it makes nothing of it.
+    """
+
+    def __init__(self, sizes: BranchSizes, latent: int, *, sees_fused: bool = False) -> None:
         super().__init__()
+        self.beside = nn.Conv2d(latent, sizes.width, 3, padding=1) if sees_fused else None
+        if self.beside is not None:
+            nn.init.zeros_(self.beside.weight)
+            nn.init.zeros_(self.beside.bias)  # type: ignore[arg-type]
         width = sizes.width
         self.multiple = 2 ** len(sizes.encoder)
         self.time = TimeEmbedding()
@@ -71,13 +78,16 @@ class Branch(nn.Module):
             self.up.append(_Row(count, width))
         self.exit = nn.Conv2d(width, latent, 3, padding=1)
 
-    def forward(self, state: Tensor, mean: Tensor, t: Tensor) -> Tensor:
-        """``t``: the step of each sample, ``B``."""
+    def forward(
+        self, state: Tensor, mean: Tensor, t: Tensor, fused: Tensor | None = None
+    ) -> Tensor:
+        """``t``: the step of each sample, ``B``; ``fused``: the state of both, if there is one."""
         height, width = state.shape[-2:]
         pad = (0, -width % self.multiple, 0, -height % self.multiple)
-        x = F.pad(torch.cat((state - mean, mean), dim=1), pad, mode="replicate")
-        time = self.time(t)
-        x = first = self.entry(x)
+        x = self.entry(F.pad(torch.cat((state - mean, mean), dim=1), pad, mode="replicate"))
+        if self.beside is not None and fused is not None:
+            x = x + self.beside(F.pad(fused - state, pad, mode="replicate"))
+        first, time = x, self.time(t)
         kept = []
         for row, shrink in zip(self.down, self.shrink, strict=True):
             kept.append(x := row(x, time))
