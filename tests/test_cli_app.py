@@ -25,12 +25,12 @@ DEGRADATION = "--degrade --noise-std --blur-sigma --psf --sr-scale"
 SURFACE = {
     "fuse": f"source1 source2 --output -o --task --profile {DEGRADATION} --register --crop "
     "--motion --agc --fit --method "
-    "--weights --steps --no-correction --correction --device --precision --tile --seed "
-    "--overwrite --json --save-sources --explain --no-sidecar --window --slice --axis --colormap "
+    "--weights --steps --no-correction --correction --self-ensemble --device --precision --tile "
+    "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis --colormap "
     "--ignore-geometry",
     "batch": f"root second --output -o --task --profile --pairs --allow-unpaired {DEGRADATION} "
     "--register --crop --motion --agc --fit --method --weights --steps --no-correction "
-    "--correction --device --precision --tile --seed --batch-size --workers --shard --engine "
+    "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers --shard --engine "
     "--ray-address --fail-fast --dry-run "
     "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
     "--sequence --codec",
@@ -38,11 +38,11 @@ SURFACE = {
     "--allow-unpaired --overwrite --json",
     "eval": "dataset --output -o --task --profile --fused --against --metrics "
     "--metrics-device --gate "
-    f"{DEGRADATION} --method --weights --steps --no-correction --correction --device --precision "
-    "--tile --seed --workers --limit --allow-unpaired --overwrite --resume --json",
+    f"{DEGRADATION} --method --weights --steps --no-correction --correction --self-ensemble "
+    "--device --precision --tile --seed --workers --limit --allow-unpaired --overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
-    "train": "data --output -o --task --method --steps --minutes --batch-size --draws --crop --lr "
-    "--seed --device --precision --width --middle --init --freeze-encoder --steps-only "
+    "train": "data --output -o --task --method --balance --steps --minutes --batch-size --draws "
+    "--crop --lr --seed --device --precision --width --middle --init --freeze-encoder --steps-only "
     "--fusion-only --denoiser-only --resume --val --val-every --checkpoint-every "
     "--run-dir --correction --stage --size --regularisation --image-loss --threads --overwrite",
     "inspect": "images --json",
