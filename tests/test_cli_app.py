@@ -26,12 +26,12 @@ SURFACE = {
     "fuse": f"source1 source2 --output -o --task --profile {DEGRADATION} --register --crop "
     "--motion --agc --fit --method "
     "--weights --steps --no-correction --correction --self-ensemble --device --precision --tile "
-    "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis --colormap "
-    "--ignore-geometry",
+    "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis "
+    "--colormap --ignore-geometry",
     "batch": f"root second --output -o --task --profile --pairs --allow-unpaired {DEGRADATION} "
     "--register --crop --motion --agc --fit --method --weights --steps --no-correction "
-    "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers --shard --engine "
-    "--ray-address --fail-fast --dry-run "
+    "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers "
+    "--shard --engine --ray-address --fail-fast --dry-run "
     "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
     "--sequence --codec",
     "degrade": f"clean --output -o --task --profile {DEGRADATION} --kind --seed --clean-out "
@@ -39,7 +39,8 @@ SURFACE = {
     "eval": "dataset --output -o --task --profile --fused --against --metrics "
     "--metrics-device --gate "
     f"{DEGRADATION} --method --weights --steps --no-correction --correction --self-ensemble "
-    "--device --precision --tile --seed --workers --limit --allow-unpaired --overwrite --resume --json",
+    "--device --precision --tile --seed --workers --limit --allow-unpaired --overwrite --resume "
+    "--json",
     "demo": "--output -o --device --overwrite --json",
     "train": "data --output -o --task --method --balance --steps --minutes --batch-size --draws "
     "--crop --lr --seed --device --precision --width --middle --init --freeze-encoder --steps-only "
