@@ -210,9 +210,11 @@ def test_painted_crops_keep_their_brightness() -> None:
     assert ycbcr[0, 1:].abs().max() > 0.005
 
 
-def test_crops_of_images_smaller_than_the_crop(folder: Path) -> None:
+@pytest.mark.parametrize("shrunk", [0, 1])
+def test_crops_of_images_smaller_than_the_crop(folder: Path, shrunk: float) -> None:
+    rng = np.random.default_rng(0)
     first, second = draw_crops(
-        load_pairs((folder,), "ivif"), 2, 128, np.random.default_rng(0), colourise=True
+        load_pairs((folder,), "ivif"), 2, 128, rng, colourise=True, shrunk=shrunk
     )
     assert first.shape == (2, 1, 128, 128)
     assert second.shape == (2, 3, 128, 128)

@@ -19,6 +19,7 @@ from drfuse_cli.pairs import find_pairs, is_image, natural_key, role_folders
 from drfuse_cli.training.defocus import near_and_far
 
 _MOST_SHRUNK = 2.0
+"""Pixels of a picture along one of a crop that is shrunk."""
 _COLOURS = 7
 """Of a random colour map."""
 
@@ -100,9 +101,9 @@ def _cut(
     pair: CleanPair, out: int, rng: np.random.Generator, shrunk: float
 ) -> tuple[np.ndarray, np.ndarray]:
     height, width = pair.first.shape
-    size = out
-    if shrunk and rng.random() < shrunk:
-        size = max(out, int(out * rng.uniform(1, min(_MOST_SHRUNK, min(height, width) / out))))
+    size, most = out, min(_MOST_SHRUNK, min(height, width) / out)
+    if shrunk and most > 1 and rng.random() < shrunk:
+        size = int(out * rng.uniform(1, most))
     grow = max(0, size - height), max(0, size - width)
     first, second = pair.first, pair.second
     if any(grow):
