@@ -42,6 +42,7 @@ class Overrides:
 
     ``noise_curve``: the noise at several levels, where a profile has that in place of one value.
     ``profiled``: what a profile says rather than a flag, as names and indices of sources.
+    ``cap_blur``: no sigma larger than what the file shows is taken from flags or presets.
     """
 
     noise_std: Both[float | None] = (None, None)
@@ -50,10 +51,11 @@ class Overrides:
     psf: Both[str | None] = (None, None)
     noise_curve: Both[Curve | None] = (None, None)
     profiled: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
+    cap_blur: bool = False
 
     @property
     def is_empty(self) -> bool:
-        return self == Overrides()
+        return replace(self, cap_blur=False) == Overrides()
 
     def over(self, profile: Overrides) -> Overrides:
         """These flags, and what a profile says about sources where they are silent.
@@ -114,6 +116,7 @@ def parse_overrides(
     blur_sigma: str | None = None,
     sr_scale: str | None = None,
     psf: str | None = None,
+    cap_blur: bool = False,
 ) -> Overrides:
     """The values of the four flags, ``A`` for both sources or ``A,B``.
 
@@ -125,6 +128,7 @@ def parse_overrides(
         blur_sigma=_both("--blur-sigma", blur_sigma, _number("--blur-sigma", 0, _MAX_SIGMA)),
         sr_scale=_both("--sr-scale", sr_scale, _whole_number),
         psf=_both("--psf", psf, lambda text: None if text.lower() == "none" else text),
+        cap_blur=cap_blur,
     )
     for number, (file, sigma) in enumerate(zip(parsed.psf, parsed.blur_sigma, strict=True), 1):
         if file and sigma:
@@ -202,6 +206,7 @@ class _Flags:
     sr_scale: int | None
     psf: str | None
     profiled: frozenset[str]
+    cap_blur: bool
 
     @property
     def given(self) -> dict[str, Any]:
@@ -224,6 +229,7 @@ def _of_source(overrides: Overrides, i: int) -> _Flags:
         overrides.sr_scale[i],
         overrides.psf[i],
         frozenset(name for name, source in overrides.profiled if source == i),
+        overrides.cap_blur,
     )
 
 
@@ -235,7 +241,25 @@ def _assume_one(
     else:
         origin = dict.fromkeys(("noise_std", "blur_sigma"), "preset")
         start = replace(_pooled(base, mode, scale), origin={**origin, "sr_scale": "sizes"})
-    return _with_zero_border(_override(start, flags), image)
+    said = _override(start, flags)
+    return _with_zero_border(_capped(said, image) if flags.cap_blur else said, image)
+
+
+def _capped(said: Degradation, image: Image) -> Degradation:
+    """With no more of a stated Gaussian blur than the file can have been through.
+
+    Where noise holds a blur back, too large a sigma does little, and the file tells less of it.
+    """
+    estimated = said.origin.get("blur_sigma") in ("estimate", "default")
+    if estimated or said.blur_sigma == 0 or said.noise_std >= _HOLDS_BACK:
+        return said
+    from drfuse_cli.operators.estimate import estimate
+
+    most = estimate(image).most_blur
+    if most is None or said.blur_sigma <= most * said.sr_scale:
+        return said
+    origin = {**said.origin, "blur_sigma": "capped"}
+    return replace(said, blur_sigma=round(most * said.sr_scale, 2), origin=origin)
 
 
 def _measured(image: Image, flags: _Flags, scale: int) -> Degradation:
@@ -284,7 +308,8 @@ def believed(found: SourceEstimate, scale: int = 1) -> Degradation:
 def overstated(images: Both[Image], degradations: Both[Degradation]) -> Iterator[str]:
     """What is said of a Gaussian blur larger than the file shows, where no noise holds it back.
 
-    Undoing a blur that was not there does more harm than leaving one in (docs/quality.md).
+    Undoing a blur that was not there does more harm than leaving one in (docs/quality.md), so
+    one is doubted that exceeds either what the file looks like or what it can have been through.
     """
     for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
         if said.origin.get("blur_sigma") not in ("flag", "profile") or said.psf is not None:
@@ -293,14 +318,20 @@ def overstated(images: Both[Image], degradations: Both[Degradation]) -> Iterator
             continue
         from drfuse_cli.operators.estimate import estimate
 
-        seen = believed(estimate(image), said.sr_scale)
+        found = estimate(image)
+        seen = believed(found, said.sr_scale)
         sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
+        most = None if found.most_blur is None else found.most_blur * said.sr_scale
         if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
-            yield (
-                f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, the file looks "
-                f"like {seen.blur_sigma:.1f}; too large a sigma rings: state less, or "
-                f"--noise-std 2 besides"
-            )
+            shown = f"the file looks like {seen.blur_sigma:.1f}"
+        elif most is not None and said.blur_sigma > most:
+            shown = f"the file shows {most:.1f} at most" if most else "the file shows none"
+        else:
+            continue
+        yield (
+            f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, {shown}; "
+            f"too large a sigma rings: state less, or --noise-std 2 besides"
+        )
 
 
 def _pooled(base: Degradation, mode: Mode, scale: int) -> Degradation:
@@ -448,6 +479,7 @@ _ORIGINS = {
     "estimate": "estimated from the file",
     "sizes": "from the sizes",
     "default": "assumed",
+    "capped": "more was stated; the most that the file shows",
 }
 
 

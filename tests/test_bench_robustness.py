@@ -6,7 +6,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,26 @@ def test_the_engine_is_given_the_flags_and_the_file_what_is_true(
     assert set(bench.METRICS) < set(found)
 
 
+def test_a_capped_blur_is_what_the_command_makes_of_the_flags(
+    bench: ModuleType, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = bench.spread_out(clean_pairs(data, "ivif"), 1, 32)[0]
+    sharp = Degradation()
+    seen: list[Any] = []
+
+    def fuse(first: Any, second: Any, degradations: Any) -> Any:
+        seen.append([one.blur_sigma for one in degradations])
+        return quick_fuse(first, second, degradations)
+
+    for bound in (0.5, None):
+        monkeypatch.setattr(
+            "drfuse_cli.operators.estimate.estimate",
+            lambda image, bound=bound: SimpleNamespace(most_blur=bound),
+        )
+        bench.measure(bench.Cell("sigma", sharp, Degradation(0, 2), True), pair, 2026, fuse)
+    assert seen == [[0.5, 0.5], [2, 2]]
+
+
 def test_pairs_are_taken_evenly_and_cut_to_their_middle(bench: ModuleType, data: Path) -> None:
     pairs = clean_pairs(data, "ivif")
     assert [pair.name for pair in bench.spread_out(pairs, 2, 8)] == ["a", "b"]
@@ -90,7 +110,8 @@ def row(noise: float, blur: float, drfuse: float, told: dict[str, float] | None 
     true = {"noise": noise, "blur": blur, "scale": 1, "motion": 0}
     stages = {"degraded": 20.0, "lift": 30.0, "drfuse": drfuse}
     mean = {f"{stage}{i}": value for stage, value in stages.items() for i in (1, 2)}
-    return {"part": "grid", "true": true, "told": true | (told or {}), "mean": mean}
+    label = {"part": "grid", "capped": False, "true": true, "told": true | (told or {})}
+    return label | {"mean": mean}
 
 
 def test_the_verdict_counts_only_what_was_told_rightly(bench: ModuleType) -> None:
@@ -112,7 +133,7 @@ def test_no_setting_twice_and_every_part_is_drawn(bench: ModuleType, tmp_path: P
     options = bench.parse_arguments(["--data", ".", "--workers", "1"])
     fake = {f"{stage}{i}": 30.0 for i in (1, 2) for stage in bench.STAGES}
     found = bench.run(options, lambda cell: cell.label | {"mean": fake})
-    keys = [json.dumps([row[key] for key in ("part", "true", "told")]) for row in found]
+    keys = [json.dumps([row[key] for key in ("part", "capped", "true", "told")]) for row in found]
     assert len(set(keys)) == len(keys)
     plot = load("plot")
     assert {row["part"] for row in found} == set(plot.FIGURES)

@@ -23,12 +23,14 @@ REPO = Path(__file__).resolve().parents[1]
 
 DEGRADATION = "--degrade --noise-std --blur-sigma --psf --sr-scale"
 SURFACE = {
-    "fuse": f"source1 source2 --output -o --task --profile {DEGRADATION} --register --crop "
+    "fuse": "source1 source2 --output -o --task --profile --degrade --noise-std --blur-sigma "
+    "--cap-blur --psf --sr-scale --register --crop "
     "--motion --agc --fit --method "
     "--weights --steps --no-correction --correction --self-ensemble --device --precision --tile "
     "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis "
     "--colormap --ignore-geometry",
-    "batch": f"root second --output -o --task --profile --pairs --allow-unpaired {DEGRADATION} "
+    "batch": "root second --output -o --task --profile --pairs --allow-unpaired --degrade "
+    "--noise-std --blur-sigma --cap-blur --psf --sr-scale "
     "--register --crop --motion --agc --fit --method --weights --steps --no-correction "
     "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers "
     "--shard --engine --ray-address --fail-fast --dry-run "

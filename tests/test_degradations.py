@@ -220,7 +220,7 @@ def estimates(**found: Estimate) -> SourceEstimate:
     nothing = Estimate(0.0, 0.9, "nothing")
     clean = {"noise": nothing, "blur": nothing, "zero_border": nothing, "stripes": nothing}
     whole = {"scale": Estimate(1.0, 0.9, "no"), "jpeg": Estimate(100.0, 0.9, "no")}
-    return SourceEstimate(channels=(nothing,), **{**clean, **whole, **found})
+    return SourceEstimate(channels=(nothing,), most_blur=None, **{**clean, **whole, **found})
 
 
 def test_what_is_in_doubt_is_not_assumed() -> None:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from drfuse_cli.config import Degradation
-from drfuse_cli.degradations import overstated
+from drfuse_cli.degradations import Overrides, assume, describe, overstated
 from drfuse_cli.imageio import Image
-from drfuse_cli.operators.estimate import Estimate, SourceEstimate
+from drfuse_cli.operators.estimate import Estimate, SourceEstimate, estimate
 from drfuse_cli.operators.simulate import degrade_image, generator
 from drfuse_cli.scenes import render
 
 FLAT = Image(np.zeros((8, 8), np.uint8))
 
 
-def shows(monkeypatch: pytest.MonkeyPatch, sigma: float, confidence: float) -> None:
+def shows(
+    monkeypatch: pytest.MonkeyPatch,
+    sigma: float,
+    confidence: float,
+    most: float | None = None,
+    enlarged: int = 1,
+) -> None:
     nothing = Estimate(0.0, 0.9, "")
     found = SourceEstimate(
         noise=nothing,
         channels=(nothing,),
         blur=Estimate(sigma, confidence, ""),
-        scale=Estimate(1, 0.9, ""),
+        most_blur=most,
+        scale=Estimate(enlarged, 0.9, ""),
         zero_border=nothing,
         jpeg=Estimate(100, 0.9, ""),
         stripes=nothing,
@@ -55,6 +64,90 @@ def test_nothing_else_is(
 def test_an_unsure_estimate_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.5, 0.4)
     assert list(overstated((FLAT, FLAT), said(2.0))) == []
+
+
+def test_more_than_the_file_can_have_been_through_is_doubted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shows(monkeypatch, 1.5, 0.4, most=1.7)
+    (warning,) = overstated((FLAT, FLAT), said(2.0))
+    assert "the file shows 1.7 at most" in warning
+    assert list(overstated((FLAT, FLAT), said(1.6))) == []
+
+
+def test_the_bound_is_in_pixels_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 0.0, 0.4, most=0.6)
+    assert len(list(overstated((FLAT, FLAT), said(2.0, sr_scale=2)))) == 1
+    assert list(overstated((FLAT, FLAT), said(2.0, sr_scale=4))) == []
+
+
+def test_of_an_enlarged_file_the_bound_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 1.0, 0.9, most=1.5, enlarged=2)
+    assert list(overstated((FLAT, FLAT), said(1.4))) == []
+    assert len(list(overstated((FLAT, FLAT), said(1.6)))) == 1
+
+
+@pytest.mark.parametrize("scene", ["street-day", "street-night", "drone", "mri-pet"])
+def test_a_bound_holds_what_was_done(scene: str) -> None:
+    for role, clean in zip(("first", "second"), render(scene, 320, 240, 0), strict=True):
+        for sigma in (0.0, 1.0, 2.0):
+            blurred = degrade_image(clean, Degradation(blur_sigma=sigma), generator(0, scene, role))
+            most = estimate(blurred).most_blur
+            assert most is None or most >= sigma, (role, sigma)
+
+
+def test_a_sharp_rendered_street_cannot_have_been_blurred_by_two() -> None:
+    for clean in render("street-day", 320, 240, 0):
+        most = estimate(clean).most_blur
+        assert most is not None
+        assert most < 1
+
+
+# ---- no more than the file shows --------------------------------------------------------------
+
+CAPPED = Overrides(blur_sigma=(2.0, 2.0), noise_std=(0.0, 0.0), cap_blur=True)
+
+
+def test_a_stated_sigma_is_lowered_to_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 1.5, 0.4, most=1.7)
+    first, second = assume("ivif", "none", CAPPED, (FLAT, FLAT))
+    assert (first.blur_sigma, second.blur_sigma) == (1.7, 1.7)
+    assert first.origin["blur_sigma"] == "capped"
+    assert "blur sigma 1.7 (more was stated; the most that the file shows)" in describe(first)
+
+
+def test_so_is_that_of_a_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 0.0, 0.4, most=0.0)
+    first, _ = assume("ivif", "blur", Overrides(cap_blur=True), (FLAT, FLAT))
+    assert first.blur_sigma == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "most"),
+    [
+        (CAPPED, 2.1),
+        (CAPPED, None),
+        (replace(CAPPED, cap_blur=False), 1.0),
+        (replace(CAPPED, noise_std=(4.0, 4.0)), 1.0),
+    ],
+    ids=["within", "no bound", "not asked", "with noise"],
+)
+def test_or_else_it_stays(
+    told: Overrides, most: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shows(monkeypatch, 0.0, 0.4, most=most)
+    first, _ = assume("ivif", "none", told, (FLAT, FLAT))
+    assert first.blur_sigma == 2
+    assert first.origin["blur_sigma"] == "flag"
+
+
+def test_a_bound_alone_states_nothing() -> None:
+    assert Overrides(cap_blur=True).is_empty
+    image = render("street-day", 160, 128, 0)[0]
+    plain, capped = (
+        assume("ivif", "auto", Overrides(cap_blur=cap), (image, image)) for cap in (False, True)
+    )
+    assert plain == capped
 
 
 def test_a_rendered_street() -> None:

@@ -120,6 +120,7 @@ def test_everything_that_a_profile_may_say(here: Path) -> None:
         ("[profiles.r]\ntask = 'x'", "profiles.r.task: 'x' is not one of ivif,"),
         ("[profiles.r]\ntask = ['x']", "profiles.r.task: ['x'] is not one of ivif,"),
         ("[profiles.r]\ndevice = 'tpu'", "profiles.r.device: 'tpu' is not auto, cpu"),
+        ("[profiles.r]\ncap_blur = 1", "profiles.r.cap_blur: 1 is not true or false"),
         ("[profiles.r]\ntile = -1", "profiles.r.tile: -1 is not auto, or a whole number"),
         ("[profiles.r]\nsource1 = 3", "profiles.r.source1: 3 is not a table"),
         ("[profiles]\nr = 3", "profiles.r: 3 is not a table"),

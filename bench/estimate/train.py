@@ -1,10 +1,10 @@
-"""Train the two small networks that bound blur and correlated noise.
+"""Train the small networks that bound blur and correlated noise.
 
     python bench/estimate/train.py --data DIR [--data DIR...] -o DIR
 
-They are written to DIR as `blur.safetensors` and `grain.safetensors`, and belong into
-`drfuse_cli/operators/estimate`. Every folder below the data holds clean images; the rendered scenes
-are added. README.md beside this file says what is done to them.
+They are written to DIR as `blur.safetensors`, `grain.safetensors` and `most.safetensors`, and
+belong into `drfuse_cli/operators/estimate`. Every folder below the data holds clean images; the
+rendered scenes are added. README.md beside this file says what is done to them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,27 @@ from drfuse_cli.operators.estimate.planes import Plane, channels_of, luma
 
 SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".bmp"}
 LARGEST_BLUR = 3.5
-HIDDEN = (32, 16)
-JITTER = {"blur": 0.15, "grain": 0.05}
-"""Noise on the normalised features against learning them by heart (chosen on held-out pictures)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    ``jitter``: noise on the normalised features against learning them by heart (chosen on
+    held-out pictures).
+    """
+
+    truth: str
+    quantiles: tuple[float, ...]
+    hidden: tuple[int, ...]
+    jitter: float
+
+
+RECIPES = {
+    "blur": Recipe("blur", QUANTILES["blur"], (32, 16), 0.15),
+    "grain": Recipe("grain", QUANTILES["grain"], (32, 16), 0.05),
+    "most": Recipe("blur", QUANTILES["most"], (64, 32), 0.08),
+}
 
 
 @dataclass(frozen=True)
@@ -193,34 +211,34 @@ def table_of(options: argparse.Namespace) -> dict[str, np.ndarray]:
 # ---- training ---------------------------------------------------------------------------------
 
 
-def network() -> nn.Sequential:
-    sizes = (FEATURES, *HIDDEN, len(QUANTILES))
+def network(recipe: Recipe) -> nn.Sequential:
+    sizes = (FEATURES, *recipe.hidden, len(recipe.quantiles))
     layers: list[nn.Module] = []
     for i in range(len(sizes) - 1):
         layers += [nn.Linear(sizes[i], sizes[i + 1]), nn.SiLU()]
     return nn.Sequential(*layers[:-1])
 
 
-def pinball(found: Tensor, truth: Tensor) -> Tensor:
+def pinball(found: Tensor, truth: Tensor, quantiles: tuple[float, ...]) -> Tensor:
     """The loss whose minimum is the conditional quantile."""
     below = truth[:, None] - found
-    levels = torch.tensor(QUANTILES)
+    levels = torch.tensor(quantiles)
     return torch.maximum(levels * below, (levels - 1) * below).mean()
 
 
 def train(
-    x: Tensor, y: Tensor, steps: int, seed: int, jitter: float
+    x: Tensor, y: Tensor, recipe: Recipe, steps: int, seed: int
 ) -> tuple[nn.Sequential, Tensor, Tensor]:
     torch.manual_seed(seed)
     mean, std = x.mean(0), x.std(0) + 1e-3
-    model = network()
+    model = network(recipe)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         rows = torch.randint(len(x), (512,))
         inputs = (x[rows] - mean) / std
-        inputs = inputs + jitter * torch.randn_like(inputs)
-        loss = pinball(model(inputs), y[rows])
+        inputs = inputs + recipe.jitter * torch.randn_like(inputs)
+        loss = pinball(model(inputs), y[rows], recipe.quantiles)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -239,7 +257,7 @@ def tensors(model: nn.Sequential, mean: Tensor, std: Tensor) -> dict[str, np.nda
 def report(found: Tensor, y: Tensor) -> None:
     """How the quantiles hold on pictures that were not trained on."""
     for name, chosen in (("none", y == y.min()), ("some", y > y.min())):
-        below = [(y[chosen] < found[chosen, i]).float().mean() for i in range(len(QUANTILES))]
+        below = [(y[chosen] < found[chosen, i]).float().mean() for i in range(found.shape[1])]
         print(f"  {name}: {int(chosen.sum())}, below", *(f"{float(b):.3f}" for b in below))
 
 
@@ -251,18 +269,20 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=150, help="pictures of each series")
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default=",".join(RECIPES), help="networks, comma-separated")
     parser.add_argument("--features", type=Path, help="keep the features here, or reuse them")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     table = table_of(options)
     x = torch.from_numpy(table["features"])
     held_out = torch.from_numpy(table["picture"] % 8 == 0)
-    for name, jitter in JITTER.items():
-        y = torch.from_numpy(table[name])
-        model, mean, std = train(x[~held_out], y[~held_out], options.steps, options.seed, jitter)
+    for name in options.only.split(","):
+        recipe = RECIPES[name]
+        y = torch.from_numpy(table[recipe.truth])
+        model, mean, std = train(x[~held_out], y[~held_out], recipe, options.steps, options.seed)
         with torch.no_grad():
             found = model((x[held_out] - mean) / std)
-        print(f"{name}: shares of held-out files below the quantiles {QUANTILES}")
+        print(f"{name}: shares of held-out files below the quantiles {recipe.quantiles}")
         report(found, y[held_out])
         content = save(tensors(model, mean, std))
         (options.output / f"{name}.safetensors").write_bytes(content)

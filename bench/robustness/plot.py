@@ -93,11 +93,14 @@ def _labelled(figure: plt.Figure, panels: Any, label: str) -> plt.Figure:
 
 
 def sigma(rows: list[Row], roles: list[str]) -> plt.Figure:
-    def told(noise: float, said: float | None, stated: float) -> Callable[[Row], bool]:
+    def told(
+        noise: float, said: float | None, stated: float, capped: bool = False
+    ) -> Callable[[Row], bool]:
         def wanted(row: Row) -> bool:
             true, flags = row["true"], row["told"]
             blur = true["blur"] if said is None else said
-            return true["noise"] == noise and (flags["blur"], flags["noise"]) == (blur, stated)
+            told = (flags["blur"], flags["noise"], row["capped"])
+            return true["noise"] == noise and told == (blur, stated, capped)
 
         return wanted
 
@@ -110,7 +113,10 @@ def sigma(rows: list[Row], roles: list[str]) -> plt.Figure:
         ]
         for noise in (0, 4)
     }
-    columns["noise 0"].insert(2, ("told sigma 2 and noise 2", "drfuse", told(0, 2, 2)))
+    columns["noise 0"][2:2] = [
+        ("told sigma 2, --cap-blur", "drfuse", told(0, 2, 0, capped=True)),
+        ("told sigma 2 and noise 2", "drfuse", told(0, 2, 2)),
+    ]
     return curves(rows, roles, "blur", columns, "true sigma in pixels")
 
 

@@ -58,6 +58,8 @@ class Recipe:
         """What the flags say about the sources; point-spread functions by their content too."""
         overrides = asdict(self.told.overrides)
         del overrides["profiled"]  # a flag of the same value makes the same pixels
+        if not overrides["cap_blur"]:
+            del overrides["cap_blur"]  # older lines do not say it
         settled = [sidecar.operator_document(one) for one in self.told.settled or ()]
         levels = [one and one.document() for one in self.told.levels or ()]
         sequence = {"settled": settled, "levels": levels} if settled else {}

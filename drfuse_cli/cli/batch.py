@@ -173,6 +173,7 @@ def batch(
     degrade: options.DegradeOption = "auto",
     noise_std: options.NoiseOption = None,
     blur_sigma: options.BlurOption = None,
+    cap_blur: options.CapBlurOption = False,
     psf: options.PsfOption = None,
     sr_scale: options.ScaleOption = None,
     register: options.RegisterOption = "auto",
@@ -217,7 +218,7 @@ def batch(
 
     started = time.perf_counter()
     options.check_agc(agc, task)
-    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf, cap_blur)
     said = rigs.choose(ctx, flags, register, crop, motion)
     sources = _videos(root, second)
     if method == "auto":

@@ -50,6 +50,7 @@ def fuse(
     degrade: options.DegradeOption = "auto",
     noise_std: options.NoiseOption = None,
     blur_sigma: options.BlurOption = None,
+    cap_blur: options.CapBlurOption = False,
     psf: options.PsfOption = None,
     sr_scale: options.ScaleOption = None,
     register: options.RegisterOption = "auto",
@@ -84,7 +85,7 @@ def fuse(
     """
     _refuse_videos(source1, source2)
     options.check_agc(agc, task)
-    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf)
+    flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf, cap_blur)
     said = rigs.choose(ctx, flags, register, crop, motion)
     from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
 

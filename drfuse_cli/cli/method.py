@@ -41,6 +41,7 @@ def heard(mode: Mode, overrides: Overrides, options: FuseOptions) -> Told:
         "--noise-std": any(overrides.noise_std),
         "--blur-sigma": any(overrides.blur_sigma),
         "--psf": any(overrides.psf),
+        "--cap-blur": overrides.cap_blur,
         f"--correction {options.correction}": options.correction != "joint",
         f"--self-ensemble {options.self_ensemble}": options.self_ensemble != 1,
     }

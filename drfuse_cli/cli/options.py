@@ -65,6 +65,15 @@ BlurOption = Annotated[
         rich_help_panel=_DEGRADATION,
     ),
 ]
+CapBlurOption = Annotated[
+    bool,
+    typer.Option(
+        "--cap-blur",
+        help="Lower a stated sigma to the most that the file can have been blurred by: too large "
+        "a sigma rings.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
 PsfOption = Annotated[
     str | None,
     typer.Option(

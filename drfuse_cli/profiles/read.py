@@ -329,6 +329,12 @@ def _tile(value: Any) -> str:
         raise ValueError(f"auto, or {error}") from None
 
 
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
 def _list(value: Any, length: int | None = None) -> list[Any]:
     if isinstance(value, list) and (length is None or len(value) == length):
         return value
@@ -382,6 +388,7 @@ def _size(value: Any) -> tuple[int, int]:
 _SETTINGS: dict[str, _Check] = {
     "task": _one_of(TASKS),
     "degrade": _one_of(MODES),
+    "cap_blur": _yes_or_no,
     "register": _one_of(get_args(Register)),
     "agc": _one_of(get_args(Agc)),
     "fit": _one_of(get_args(Fit)),

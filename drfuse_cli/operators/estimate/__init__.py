@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drfuse_cli.operators.estimate.blur import blur_of
+from drfuse_cli.operators.estimate.blur import blur_of, most_blur_of
 from drfuse_cli.operators.estimate.border import darkened, zero_border
 from drfuse_cli.operators.estimate.enlarged import enlargement
 from drfuse_cli.operators.estimate.findings import ENOUGH, Estimate, SourceEstimate
@@ -27,10 +27,12 @@ def estimate(image: Image) -> SourceEstimate:
     grey = luma(channels)
     looks = [look_at(plane, step) for plane in channels]
     noises = tuple(noise_of(look) for look in looks)
+    grey_look = looks[0] if len(looks) == 1 else look_at(grey, step)
     return SourceEstimate(
         noise=sorted(noises, key=lambda one: one.value)[len(noises) // 2],
         channels=noises,
-        blur=blur_of(looks[0] if len(looks) == 1 else look_at(grey, step)),
+        blur=blur_of(grey_look),
+        most_blur=most_blur_of(grey_look),
         scale=enlargement(grey),
         zero_border=zero_border(grey),
         jpeg=compression(grey),

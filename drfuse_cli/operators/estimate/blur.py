@@ -12,6 +12,8 @@ from drfuse_cli.operators.estimate.look import Look
 LEAST = 0.7
 """Sigma below which a blur is not told from a soft lens."""
 
+_TOLD_BELOW = 3.0
+"""Bounds from here on are none: the network saw no blur beyond 3.5."""
 _NOISY, _LEAST_NOISY = 1.5, 0.6
 _ABOVE_NOISE, _FEWEST_RINGS = np.log10(4), 2
 
@@ -35,3 +37,11 @@ def blur_of(look: Look) -> Estimate:
         confidence = 0.6 + 0.4 * (1 - max(middle, 0.0) / LEAST)
         return Estimate(0.0, confidence, "as sharp as sharp files are")
     return Estimate(0.0, 0.4, f"perhaps a blur of {middle:.1f}, perhaps a soft scene")
+
+
+def most_blur_of(look: Look) -> float | None:
+    """The sigma that of the files that look like this one 95 % do not exceed."""
+    if look.features is None:
+        return None
+    (most,) = quantiles("most", look.features)
+    return round(max(most, 0.0), 2) if most < _TOLD_BELOW else None

@@ -11,13 +11,14 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 FOLDER = Path(__file__).parent
-QUANTILES = (0.1, 0.3, 0.5)
+QUANTILES = {"blur": (0.1, 0.3, 0.5), "grain": (0.1, 0.3, 0.5), "most": (0.95,)}
 """Of all files that look like one, this share went through less than the value."""
 
 
 def quantiles(name: str, seen: Array) -> list[float]:
     """The :data:`QUANTILES` that the network ``name`` reads off features, in order.
 
+    ``blur`` and ``most`` are sigmas of a blur, ``grain`` a standard deviation of noise.
     ``bench/estimate/train.py`` made its weights.
     """
     tensors = _network(name)
@@ -30,7 +31,7 @@ def quantiles(name: str, seen: Array) -> list[float]:
     return sorted(float(value) for value in x)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=len(QUANTILES))
 def _network(name: str) -> dict[str, Array]:
     from safetensors.numpy import load_file
 

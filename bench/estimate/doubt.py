@@ -1,0 +1,58 @@
+"""How often a stated blur is doubted, rightly and wrongly.
+
+    python bench/estimate/doubt.py --data DIR --task ivif [--said 2] [--limit N]
+
+README.md beside this file says what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from drfuse_cli.config import TASKS, Degradation
+from drfuse_cli.degradations import overstated
+from drfuse_cli.evaluation.cases import clean_pairs, make_case
+from drfuse_cli.operators.estimate import estimate
+
+SEED = 2026
+TRUE = (0.0, 0.7, 1.0, 1.25, 1.5, 1.75, 1.9, 2.0, 2.5, 3.0)
+
+
+def table(data: Path, task: str, said: float, limit: int | None) -> Iterator[str]:
+    """Markdown: by true sigma, files of which ``said`` is doubted, and what they show at most."""
+    yield f"| true sigma | {said:g} doubted: source 1 | source 2 | at most: source 1 | source 2 |"
+    yield "|---|---|---|---|---|"
+    stated = Degradation(blur_sigma=said, origin={"blur_sigma": "flag"})
+    pairs = list(clean_pairs(data, task))[:limit]
+    for sigma in TRUE:
+        true = Degradation(blur_sigma=sigma)
+        doubted: tuple[list[int], list[int]] = [], []
+        bounds: tuple[list[float], list[float]] = [], []
+        for pair in pairs:
+            images = make_case(pair, (true, true), SEED).degraded
+            warned = list(overstated(images, (stated, stated)))
+            for i, image in enumerate(images):
+                doubted[i].append(any(text.startswith(f"source {i + 1}:") for text in warned))
+                most = estimate(image).most_blur
+                bounds[i].append(float("inf") if most is None else most)
+        shares = (f"{sum(d)} of {len(d)}" for d in doubted)
+        most_of = ("none" if median(b) == float("inf") else f"{median(b):.2f}" for b in bounds)
+        yield f"| {sigma:g} | {' | '.join(shares)} | {' | '.join(most_of)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="clean pairs")
+    parser.add_argument("--task", choices=TASKS, default="ivif")
+    parser.add_argument("--said", type=float, default=2.0, help="the sigma that is stated")
+    parser.add_argument("--limit", type=int, help="the first pairs only")
+    options = parser.parse_args()
+    for line in table(options.data, options.task, options.said, options.limit):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
