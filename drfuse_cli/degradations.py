@@ -330,7 +330,7 @@ def overstated(images: Both[Image], degradations: Both[Degradation]) -> Iterator
             continue
         yield (
             f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, {shown}; "
-            f"too large a sigma rings: state less, or --noise-std 2 besides"
+            f"too large a sigma rings: state less, or let --cap-blur lower it"
         )
 
 
