@@ -42,7 +42,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "--device", "cpu", "--precision", "bf16", "--width", "16", "--resume", "--val", "v",
         "--middle", "2", "--init", "w", "--freeze-encoder", "--draws", "3", "--fusion-only",
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
-        "--steps-only", "--denoiser-only",
+        "--steps-only", "--denoiser-only", "--photographs", "p",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
@@ -51,6 +51,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
             width=16, middle=2, init="w", freeze_encoder=True, draws=3, fusion_only=True,
             resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
             correction="fusion", steps_only=True, denoiser_only=True,
+            photographs=Path("p"),
         )
     ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,14 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.models import build_network
 from drfuse_cli.training import TrainOptions, TrainProgress, train
-from drfuse_cli.training.data import CleanPair, balanced, draw_crops, load_pairs, paint
+from drfuse_cli.training.data import (
+    CleanPair,
+    balanced,
+    draw_crops,
+    load_pairs,
+    paint,
+    with_photographs,
+)
 from drfuse_cli.training.decoding import added_edges, decoding_loss
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
@@ -32,7 +40,8 @@ from drfuse_cli.training.losses import (
     structure_loss,
 )
 from drfuse_cli.training.muon import Muon, orthogonalise
-from drfuse_cli.weights import load_weights, save_weights
+from drfuse_cli.training.variety import as_other_cameras
+from drfuse_cli.weights import describe, load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +251,53 @@ def test_small_families_come_as_often_as_the_root_of_what_they_lack() -> None:
     names = [f"large_{i}" for i in range(36)] + ["small-1", "small_2_b", "alone"]
     repeated = Counter(pair.name for pair in balanced([CleanPair(n, image, image) for n in names]))
     assert repeated == {**{n: 1 for n in names[:36]}, "small-1": 4, "small_2_b": 4, "alone": 6}
+
+
+def test_photographs_are_a_quarter_of_what_is_drawn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (48, 40, 3), np.uint8)
+    write_image(tmp_path / "a.png", Image(colours))
+    write_image(tmp_path / "below" / "b.png", Image(colours[..., 0]))
+    pair = CleanPair("pair", colours[..., 1], colours)
+    drawn = with_photographs([pair] * 60, tmp_path)
+    assert Counter(one.name for one in drawn) == {"pair": 60, "a": 10, "b": 10}
+    photograph = next(one for one in drawn if one.name == "a")
+    assert np.array_equal(photograph.second, colours)
+    assert np.array_equal(photograph.first, cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY))
+    assert not photograph.sharp
+    assert [one.name for one in with_photographs([pair], tmp_path)] == ["pair", "a", "b"]
+    with pytest.raises(DrfuseError, match="no photographs found"):
+        with_photographs([pair], tmp_path / "none")
+
+
+def test_photographs_teach_the_denoiser_alone(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", photographs=folder)
+    with pytest.raises(DrfuseError, match="--photographs goes with --denoiser-only"):
+        train(run, quiet)
+    start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    made = train(replace(run, init=str(start), denoiser_only=True), quiet)
+    recorded = describe(str(made))["training"]
+    assert recorded["photographs"] == folder.name
+
+
+def test_other_cameras_show_the_same_scene() -> None:
+    rng = np.random.default_rng(0)
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    colours = np.stack([ramp, ramp[:, ::-1], ramp // 2], axis=2)
+    polarities, swaps = set(), 0
+    for _ in range(200):
+        first, second = as_other_cameras(ramp, colours, rng)
+        assert first.dtype == second.dtype == np.uint8
+        if second.ndim == 2:
+            swaps += 1
+            continue
+        rising = np.diff(first[0].astype(int))
+        polarities.add(bool(rising.sum() > 0))
+        assert (rising >= 0).all() or (rising <= 0).all()
+        for channel in np.moveaxis(second[0].astype(int), -1, 0):
+            assert (np.diff(channel) >= 0).all() or (np.diff(channel) <= 0).all()
+    assert polarities == {True, False}
+    assert 10 < swaps < 50
 
 
 def test_losses_are_zero_where_they_should_be_and_prefer_the_right_image() -> None:

@@ -33,6 +33,15 @@ Balance = Annotated[
         "underscore or hyphen of a name.",
     ),
 ]
+Photographs = Annotated[
+    Path | None,
+    typer.Option(
+        "--photographs",
+        metavar="DIR",
+        help="With --denoiser-only: pictures to learn from besides; best shrunk, so that they "
+        "hold no noise of their own.",
+    ),
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
@@ -143,6 +152,7 @@ def train(
     task: options.TaskOption = "ivif",
     method: options.MethodOption = "drfusion",
     balance: Balance = False,
+    photographs: Photographs = None,
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
@@ -185,7 +195,7 @@ def train(
     usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, balance=balance,
-        steps=steps, minutes=minutes,
+        photographs=photographs, steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,
@@ -205,7 +215,7 @@ def train(
 _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
         *("draws", "width", "middle", "freeze_encoder"),
-        *("steps_only", "fusion_only", "denoiser_only"),
+        *("steps_only", "fusion_only", "denoiser_only", "photographs"),
         *("precision", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,11 @@ _MOST_SHRUNK = 2.0
 """Pixels of a picture along one of a crop that is shrunk."""
 _COLOURS = 7
 """Of a random colour map."""
+_PHOTOGRAPHS = 0.25
+"""Of the crops, where there are photographs."""
+
+Vary = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+"""What becomes of both crops, as uint8, before they are drawn."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def load_pairs(roots: tuple[Path, ...], task: Task) -> list[CleanPair]:
     pairs: list[CleanPair] = []
     for root in roots:
         if task == "multifocus" and root.is_dir() and not role_folders(root, task):
-            pairs += _sharp_pictures(root)
+            pairs += _pictures(root, sharp=True)
             continue
         for pair in find_pairs(root, task):
             first, second = read_image(pair.source1), read_image(pair.source2)
@@ -83,11 +89,23 @@ def load_pairs(roots: tuple[Path, ...], task: Task) -> list[CleanPair]:
     return pairs
 
 
-def _sharp_pictures(root: Path) -> list[CleanPair]:
+def with_photographs(pairs: list[CleanPair], root: Path) -> list[CleanPair]:
+    """Pairs among photographs, each of which stands for both sources, in a quarter of the crops.
+
+    Raises DrfuseError where ``root`` holds none.
+    """
+    photographs = _pictures(root, sharp=False) if root.is_dir() else []
+    if not photographs:
+        raise DrfuseError("no photographs found", path=root)
+    wanted = len(pairs) * _PHOTOGRAPHS / (1 - _PHOTOGRAPHS)
+    return pairs + photographs * max(1, round(wanted / len(photographs)))
+
+
+def _pictures(root: Path, *, sharp: bool) -> list[CleanPair]:
     files = sorted(filter(is_image, root.rglob("*")), key=lambda path: natural_key(str(path)))
     images = [read_image(path) for path in files]
     return [
-        CleanPair(path.stem, _luma(image), _eight_bits(image.pixels), sharp=True)
+        CleanPair(path.stem, _luma(image), _eight_bits(image.pixels), sharp)
         for path, image in zip(files, images, strict=True)
     ]
 
@@ -168,6 +186,7 @@ def draw_crops(
     *,
     colourise: bool,
     shrunk: float = 0,
+    vary: Vary | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
 
@@ -178,6 +197,8 @@ def draw_crops(
     firsts, seconds = [], []
     for index in rng.integers(0, len(pairs), count):
         first, second = _cut(pairs[index], size, rng, shrunk)
+        if vary:
+            first, second = vary(first, second, rng)
         if pairs[index].sharp:
             first, second = near_and_far(first, second, rng)
         colour = second.astype(np.float64) / 255

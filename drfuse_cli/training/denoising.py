@@ -14,6 +14,7 @@ from drfuse_cli.config import PresetName, Task, preset
 from drfuse_cli.operators.build import gaussian_operator
 from drfuse_cli.training.data import CleanPair, draw_crops, through_colour_map
 from drfuse_cli.training.degradations import to_ycbcr
+from drfuse_cli.training.variety import as_other_cameras
 
 _PUBLISHED_SHARE = 0.6
 _PUBLISHED: dict[PresetName, float] = {"noise": 0.75, "composite": 0.25}
@@ -56,7 +57,16 @@ def see(
 ) -> list[Seen]:
     """Crops of both sources as their files would show them: blurred, pooled, noisy, clipped."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    first, rgb = draw_crops(pairs, count, size, rng, colourise=task == "ivif", shrunk=_SHRUNK)
+    scenes = task == "ivif"
+    first, rgb = draw_crops(
+        pairs,
+        count,
+        size,
+        rng,
+        colourise=scenes,
+        shrunk=_SHRUNK,
+        vary=as_other_cameras if scenes else None,
+    )
     if task == "medical":
         rgb = np.stack([_as_activity(image, rng) for image in rgb])
     found = []

@@ -15,7 +15,7 @@ import torch
 from drfuse_cli.config import Method
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import write_bytes
-from drfuse_cli.training.data import CleanPair, balanced, load_pairs
+from drfuse_cli.training.data import CleanPair, balanced, load_pairs, with_photographs
 from drfuse_cli.training.drfusion import DRFusionLearner
 from drfuse_cli.training.learner import Learner
 from drfuse_cli.training.options import OnProgress, TrainOptions, TrainProgress
@@ -64,6 +64,7 @@ def _record(options: TrainOptions) -> dict[str, Any]:
     """The options that decide the weights, for their metadata; folders by name only."""
     record = asdict(options)
     record["data"] = ["/".join(path.resolve().parts[-2:]) for path in options.data]
+    record["photographs"] = options.photographs and options.photographs.resolve().name
     record["init"] = options.init and Path(options.init).name
     for name in ("output", "val", "run_dir", "resume", "val_every", "checkpoint_every"):
         record.pop(name)
@@ -84,6 +85,8 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
         _load_checkpoint(checkpoint, learner)
     loaded = load_pairs(options.data, options.task)
     pairs = balanced(loaded) if options.balance else loaded
+    if options.photographs is not None:
+        pairs = with_photographs(pairs, options.photographs)
     say = f"{len(loaded)} pairs, {sum(p.numel() for p in learner.model.parameters())} parameters"
     on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
     _run(options, learner, pairs, checkpoint, on_progress)

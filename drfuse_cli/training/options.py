@@ -29,6 +29,8 @@ class TrainOptions:
     output: Path
     balance: bool = False
     """Pairs of small families come more often, see ``data.balanced``."""
+    photographs: Path | None = None
+    """Of the denoiser: pictures to learn from beside the pairs, see ``data.with_photographs``."""
     steps: int = 20000
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""

@@ -27,6 +27,11 @@ def starting_model(options: TrainOptions) -> DRFusion:
             f"{' and '.join(flags)} exclude each other",
             hint="each says what alone is to learn: give one of them, one run after another",
         )
+    if options.photographs is not None and not options.denoiser_only:
+        raise DrfuseError(
+            "--photographs goes with --denoiser-only",
+            hint="pictures without a second source teach no fusion",
+        )
     if options.init is None:
         if asked:
             raise DrfuseError(
