@@ -32,6 +32,8 @@ _TOLERANCE = 0.02
 _WITHIN_ROUNDING = 0.5
 _OVERSTATED = 1.15
 """A stated sigma over the estimated one, from which on the statement is doubted."""
+_FAR = 1.3
+"""A stated noise over the estimated one, or that over it, from which on it is doubted."""
 _HOLDS_BACK = 2.0
 """Noise in grey levels from which on too large a sigma costs little."""
 
@@ -332,6 +334,25 @@ def overstated(images: Both[Image], degradations: Both[Degradation]) -> Iterator
             f"source {number}: a blur of sigma {said.blur_sigma:g} is stated, {shown}; "
             f"too large a sigma rings: state less, or let --cap-blur lower it"
         )
+
+
+def misstated_noise(images: Both[Image], degradations: Both[Degradation]) -> Iterator[str]:
+    """What is said of a noise that is far from what the file shows.
+
+    Told too little the denoiser takes noise for detail, told too much detail for noise.
+    """
+    for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
+        if said.origin.get("noise_std") not in ("flag", "profile"):
+            continue
+        from drfuse_cli.operators.estimate import estimate
+
+        found = estimate(image).noise
+        near = found.value / _FAR - 1 <= said.noise_std <= found.value * _FAR + 1
+        if found.trusted and not near:
+            yield (
+                f"source {number}: noise of {said.noise_std:g} is stated, the file looks like "
+                f"{found.value:.1f}; leave --noise-std out to have it estimated"
+            )
 
 
 def _pooled(base: Degradation, mode: Mode, scale: int) -> Degradation:

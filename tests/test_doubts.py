@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drfuse_cli.config import Degradation
-from drfuse_cli.degradations import Overrides, assume, describe, overstated
+from drfuse_cli.degradations import Overrides, assume, describe, misstated_noise, overstated
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.estimate import Estimate, SourceEstimate, estimate
 from drfuse_cli.operators.simulate import degrade_image, generator
@@ -155,3 +155,26 @@ def test_a_rendered_street() -> None:
     blurred = degrade_image(clean, Degradation(blur_sigma=1.5), generator(0, "street", "ir"))
     assert len(list(overstated((blurred, FLAT), said(2.5)))) == 1
     assert list(overstated((blurred, FLAT), said(1.5))) == []
+
+
+# ---- noise ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stated", "doubted"),
+    [(8.0, True), (14.0, False), (17.0, False), (20.0, True), (0.0, True)],
+)
+def test_noise_far_from_what_the_file_shows_is_doubted(stated: float, doubted: bool) -> None:
+    clean, _ = render("street-day", 320, 240, 0)
+    noisy = degrade_image(clean, Degradation(noise_std=14.0), generator(0, "street", "ir"))
+    flags = Degradation(noise_std=stated, origin={"noise_std": "flag"})
+    warnings = list(misstated_noise((noisy, noisy), (flags, Degradation())))
+    assert len(warnings) == doubted
+    if doubted:
+        assert f"source 1: noise of {stated:g} is stated, the file looks like 1" in warnings[0]
+
+
+def test_noise_of_a_preset_is_not_doubted() -> None:
+    clean, _ = render("street-day", 160, 128, 0)
+    preset = Degradation(noise_std=20.0, origin={"noise_std": "preset"})
+    assert list(misstated_noise((clean, clean), (preset, preset))) == []

@@ -16,6 +16,7 @@ from drfuse_cli.operators.kernels import psf_response
 from drfuse_cli.operators.lift import lift, prior_level, prior_variance
 from drfuse_cli.operators.mirror import MirrorOperator
 from drfuse_cli.operators.operator import Operator, natural_spectrum
+from drfuse_cli.scenes import render
 
 SHAPE = (72, 96)
 CONTRAST = 4e-5
@@ -205,6 +206,16 @@ def test_borders_blurred_into_black_are_compensated(scale: int) -> None:
         for y in (pooled, inside)
     )
     assert mended > naive + (6 if scale == 1 else 3)
+
+
+@pytest.mark.parametrize("length", [9, 17, 25])
+def test_a_long_shake_is_lifted(length: int) -> None:
+    """It leaves next to nothing of some coefficients, whose power is all noise."""
+    x = render("street-day", 256, 192, 0)[0].pixels / np.float64(255)
+    shake = Degradation(noise_std=1.0, psf=np.eye(length) / length)
+    operator, y, noise_var = observe(shake, x)
+    lifted = lift(operator, y, noise_var)[0, 0].numpy()
+    assert psnr(lifted, x) > psnr(y[0, 0].numpy(), x) + 1
 
 
 @pytest.mark.parametrize("degradation", [Degradation(noise_std=14.0), Degradation(blur_sigma=2.0)])

@@ -294,7 +294,7 @@ def _read(request: _Request) -> Sources:
         agc=request.agc,
         fit=request.fit,
         rig=request.said.rig,
-        doubt_blur=True,
+        doubt_flags=True,
     )
     sources = read_sources(request.sources, told)
     fused = request.outputs.fused

@@ -32,12 +32,14 @@ def prior_level(
     columns = max(2, min(power.shape[-1], math.ceil(0.1 * width * operator.scale)))
     power = power[..., :rows, :columns]
     expected = operator.gram(operator.natural_spectrum)[..., :rows, :columns].expand_as(power)
-    low, noise = (power / expected).flatten(-2), (1 / expected).flatten(-2)
-    if low.shape[-1] > 1:
-        low, noise = low[..., 1:], noise[..., 1:]  # the mean says nothing about contrast
-    noise = noise * noise_var[..., 0]
+    power, expected = power.flatten(-2), expected.flatten(-2)
+    if power.shape[-1] > 1:
+        power, expected = power[..., 1:], expected[..., 1:]  # the mean says nothing about contrast
+    low, noise = power / expected, noise_var[..., 0] / expected
     level = low.median(-1).values / _CHI2_MEDIAN - noise.median(-1).values
-    mean = low.mean(-1) - noise.mean(-1)
+    # What a long shake leaves next to nothing of says nothing either.
+    heard = (expected / expected.median(-1, keepdim=True).values).clamp_max(1)
+    mean = ((low - noise) * heard).sum(-1) / heard.sum(-1)
     level = torch.where(level > _SPARSE * mean, level, mean)
     return _LEVEL * level.clamp_min(1e-12)[..., None, None]
 

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from drfuse_cli.config import Agc, Degradation, Fit, Register, Task
-from drfuse_cli.degradations import Mode, Overrides, assume, overstated
+from drfuse_cli.degradations import Mode, Overrides, assume, misstated_noise, overstated
 from drfuse_cli.imageio import Image, StrPath, read_image
 from drfuse_cli.registration import Registration, move, register
 from drfuse_cli.rig import Rig
@@ -32,8 +32,8 @@ class Assumptions:
     levels: Both | None = None
     """The levels of both sources of every pair, where those are one for a sequence."""
     rig: Rig = field(default_factory=Rig)
-    doubt_blur: bool = False
-    """Compare a blur that is stated with what the file shows, which takes an estimate of each."""
+    doubt_flags: bool = False
+    """Compare what is stated with what the file shows, which takes an estimate of each."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def read_sources(paths: tuple[StrPath, StrPath], told: Assumptions) -> Sources:
     overrides = at_levels(told.overrides, [files])
     degradations = told.settled or intake.as_taken(assume(told.task, told.mode, overrides, images))
     images, degradations, found = aligned(images, degradations, told)
-    if told.doubt_blur:
-        doubts += tuple(overstated(images, degradations))
+    if told.doubt_flags:
+        doubts += *overstated(images, degradations), *misstated_noise(images, degradations)
     warnings = (*doubts, *intake.warnings, *(found.warnings if found else ()))
     return Sources(images, degradations, warnings, found, intake)
 
