@@ -23,6 +23,7 @@ from drfuse_cli.samplers.denoising import LEFT_BLURRED, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
 from drfuse_cli.training.data import CleanPair, through_colour_map
 from drfuse_cli.training.denoising import denoising_loss, see
+from drfuse_cli.weights import load_weights
 
 LEFT = 0.12
 NOTHING = Degradation()
@@ -263,3 +264,14 @@ def test_grey_files_keep_all_of_their_noise() -> None:
             assert 255 * float(error.std()) == pytest.approx(
                 float(seen.noise_std[0]), rel=0.2, abs=0.4
             )
+
+
+def test_more_blur_than_training_draws_is_told_as_the_most_of_it() -> None:
+    """Told of a long shake as it is, the bundled denoiser made pictures up."""
+    denoiser = load_weights("ivif-small", "ivif").network().denoiser
+    y = torch.rand(1, 1, 48, 56, generator=torch.Generator().manual_seed(0))
+    chroma, noise = torch.zeros(1, 2, 48, 56), torch.full((1,), 8.0)
+    with torch.inference_mode():
+        told = [denoiser(y, chroma, noise, torch.full((1,), blur)) for blur in (1.0, 3.0, 9.0)]
+    assert torch.equal(told[1], told[2])
+    assert not torch.equal(told[0], told[1])

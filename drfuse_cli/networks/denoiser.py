@@ -18,6 +18,9 @@ from drfuse_cli.networks.unet import (
 _BLOCKS = (2, 2, 4)
 """At a half, a quarter and an eighth of the resolution."""
 
+_MOST_BLURRED = 3
+"""Pixels, as far as training goes: told of more, it makes pictures up."""
+
 
 class Denoiser(UNet):
     """A U-Net on pixel-unshuffled luminance, told how noisy and how blurred it is.
@@ -46,7 +49,8 @@ class Denoiser(UNet):
         in grey levels (0..255) and ``blur_sigma`` in pixels of ``y``: ``B`` each.
         """
         height, width = y.shape[-2:]
-        told = torch.stack((torch.log2(1 + noise_std) / 5, blur_sigma / 3), dim=1)
+        blur = blur_sigma.clamp_max(_MOST_BLURRED) / _MOST_BLURRED
+        told = torch.stack((torch.log2(1 + noise_std) / 5, blur), dim=1)
         seen = pad_to_multiple(torch.cat((y - 0.5, chroma), dim=1))
         h = self.walk(self.entry(unshuffle(seen)), self.embed(told))
         noise = shuffle(self.noise_head(h))[..., :height, :width]
