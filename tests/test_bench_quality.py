@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from bench_support import load_bench
 from evaluation_support import make_data, quick_fuse
 
 from drfuse_cli.colour import luma8
@@ -18,18 +17,10 @@ from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import read_image
 from drfuse_cli.metrics import DRFUSION_TABLE, psnr, score
 
-SCRIPT = Path(__file__).resolve().parents[1] / "bench" / "quality" / "run.py"
-
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("quality_run", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["quality_run"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_bench("quality/run.py")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -10,22 +9,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from bench_support import load_bench
 from evaluation_support import quick_fuse
 
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 
-SCRIPT = Path(__file__).resolve().parents[1] / "bench" / "quality" / "reference.py"
-
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("quality_reference", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_bench("quality/reference.py")
 
 
 @pytest.fixture

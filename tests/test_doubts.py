@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drfuse_cli.config import Degradation
-from drfuse_cli.degradations import Overrides, assume, describe, misstated_noise, overstated
+from drfuse_cli.degradations import Overrides, assume, describe, doubted_flags
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.estimate import Estimate, SourceEstimate, estimate
 from drfuse_cli.operators.simulate import degrade_image, generator
@@ -45,7 +45,7 @@ def said(sigma: float, origin: str = "flag", **more: float) -> tuple[Degradation
 
 def test_too_large_a_sigma_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.5, 0.9)
-    (warning,) = overstated((FLAT, FLAT), said(2.0))
+    (warning,) = doubted_flags((FLAT, FLAT), said(2.0))
     assert warning.startswith("source 1: a blur of sigma 2 is stated, the file looks like 1.5")
 
 
@@ -58,33 +58,33 @@ def test_nothing_else_is(
     stated: tuple[Degradation, Degradation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shows(monkeypatch, 1.5, 0.9)
-    assert list(overstated((FLAT, FLAT), stated)) == []
+    assert list(doubted_flags((FLAT, FLAT), stated)) == []
 
 
 def test_an_unsure_estimate_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.5, 0.4)
-    assert list(overstated((FLAT, FLAT), said(2.0))) == []
+    assert list(doubted_flags((FLAT, FLAT), said(2.0))) == []
 
 
 def test_more_than_the_file_can_have_been_through_is_doubted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shows(monkeypatch, 1.5, 0.4, most=1.7)
-    (warning,) = overstated((FLAT, FLAT), said(2.0))
+    (warning,) = doubted_flags((FLAT, FLAT), said(2.0))
     assert "the file shows 1.7 at most" in warning
-    assert list(overstated((FLAT, FLAT), said(1.6))) == []
+    assert list(doubted_flags((FLAT, FLAT), said(1.6))) == []
 
 
 def test_the_bound_is_in_pixels_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 0.0, 0.4, most=0.6)
-    assert len(list(overstated((FLAT, FLAT), said(2.0, sr_scale=2)))) == 1
-    assert list(overstated((FLAT, FLAT), said(2.0, sr_scale=4))) == []
+    assert len(list(doubted_flags((FLAT, FLAT), said(2.0, sr_scale=2)))) == 1
+    assert list(doubted_flags((FLAT, FLAT), said(2.0, sr_scale=4))) == []
 
 
 def test_of_an_enlarged_file_the_bound_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.0, 0.9, most=1.5, enlarged=2)
-    assert list(overstated((FLAT, FLAT), said(1.4))) == []
-    assert len(list(overstated((FLAT, FLAT), said(1.6)))) == 1
+    assert list(doubted_flags((FLAT, FLAT), said(1.4))) == []
+    assert len(list(doubted_flags((FLAT, FLAT), said(1.6)))) == 1
 
 
 @pytest.mark.parametrize("scene", ["street-day", "street-night", "drone", "mri-pet"])
@@ -153,8 +153,8 @@ def test_a_bound_alone_states_nothing() -> None:
 def test_a_rendered_street() -> None:
     clean, _ = render("street-day", 320, 240, 0)
     blurred = degrade_image(clean, Degradation(blur_sigma=1.5), generator(0, "street", "ir"))
-    assert len(list(overstated((blurred, FLAT), said(2.5)))) == 1
-    assert list(overstated((blurred, FLAT), said(1.5))) == []
+    assert len(list(doubted_flags((blurred, FLAT), said(2.5)))) == 1
+    assert list(doubted_flags((blurred, FLAT), said(1.5))) == []
 
 
 # ---- noise ------------------------------------------------------------------------------------
@@ -168,13 +168,14 @@ def test_noise_far_from_what_the_file_shows_is_doubted(stated: float, doubted: b
     clean, _ = render("street-day", 320, 240, 0)
     noisy = degrade_image(clean, Degradation(noise_std=14.0), generator(0, "street", "ir"))
     flags = Degradation(noise_std=stated, origin={"noise_std": "flag"})
-    warnings = list(misstated_noise((noisy, noisy), (flags, Degradation())))
+    warnings = list(doubted_flags((noisy, noisy), (flags, Degradation())))
     assert len(warnings) == doubted
     if doubted:
         assert f"source 1: noise of {stated:g} is stated, the file looks like 1" in warnings[0]
+        assert warnings[0].endswith("unless its grain is smooth") == (stated > 14)
 
 
 def test_noise_of_a_preset_is_not_doubted() -> None:
     clean, _ = render("street-day", 160, 128, 0)
     preset = Degradation(noise_std=20.0, origin={"noise_std": "preset"})
-    assert list(misstated_noise((clean, clean), (preset, preset))) == []
+    assert list(doubted_flags((clean, clean), (preset, preset))) == []

@@ -280,6 +280,17 @@ def test_photographs_teach_the_denoiser_alone(folder: Path, tmp_path: Path) -> N
     assert recorded["photographs"] == folder.name
 
 
+def test_recofuse_learns_from_no_photographs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("drfuse_cli.training.loop.with_photographs", refuse)
+    run = options(folder, tmp_path / "w.safetensors", photographs=folder, method="recofuse")
+    assert train(replace(run, steps=1, stage="autoencoder"), quiet).is_file()
+
+
 def test_other_cameras_show_the_same_scene() -> None:
     rng = np.random.default_rng(0)
     ramp = np.tile(np.arange(256, dtype=np.uint8), (4, 1))

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from drfuse_cli.config import TASKS, Degradation
-from drfuse_cli.degradations import overstated
+from drfuse_cli.degradations import doubted_flags
 from drfuse_cli.evaluation.cases import clean_pairs, make_case
 from drfuse_cli.operators.estimate import estimate
 
@@ -33,7 +33,7 @@ def table(data: Path, task: str, said: float, limit: int | None) -> Iterator[str
         bounds: tuple[list[float], list[float]] = [], []
         for pair in pairs:
             images = make_case(pair, (true, true), SEED).degraded
-            warned = list(overstated(images, (stated, stated)))
+            warned = list(doubted_flags(images, (stated, stated)))
             for i, image in enumerate(images):
                 doubted[i].append(any(text.startswith(f"source {i + 1}:") for text in warned))
                 most = estimate(image).most_blur

@@ -9,7 +9,7 @@ from statistics import median
 import numpy as np
 
 from drfuse_cli.config import Agc, Degradation, Fit, Register, Task
-from drfuse_cli.degradations import Mode, Overrides, assume, misstated_noise, overstated
+from drfuse_cli.degradations import Mode, Overrides, assume, doubted_flags
 from drfuse_cli.imageio import Image, StrPath, read_image
 from drfuse_cli.registration import Registration, move, register
 from drfuse_cli.rig import Rig
@@ -62,9 +62,10 @@ def read_sources(paths: tuple[StrPath, StrPath], told: Assumptions) -> Sources:
     images, intake = take_pair(files, told)
     overrides = at_levels(told.overrides, [files])
     degradations = told.settled or intake.as_taken(assume(told.task, told.mode, overrides, images))
-    images, degradations, found = aligned(images, degradations, told)
     if told.doubt_flags:
-        doubts += *overstated(images, degradations), *misstated_noise(images, degradations)
+        # Before anything is moved, which smooths noise.
+        doubts += tuple(doubted_flags(images, degradations))
+    images, degradations, found = aligned(images, degradations, told)
     warnings = (*doubts, *intake.warnings, *(found.warnings if found else ()))
     return Sources(images, degradations, warnings, found, intake)
 

@@ -85,7 +85,7 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
         _load_checkpoint(checkpoint, learner)
     loaded = load_pairs(options.data, options.task)
     pairs = balanced(loaded) if options.balance else loaded
-    if options.photographs is not None:
+    if options.photographs is not None and options.method == "drfusion":
         pairs = with_photographs(pairs, options.photographs)
     say = f"{len(loaded)} pairs, {sum(p.numel() for p in learner.model.parameters())} parameters"
     on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
