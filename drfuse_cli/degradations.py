@@ -34,8 +34,6 @@ _OVERSTATED = 1.15
 """A stated sigma over the estimated one, from which on the statement is doubted."""
 _FAR = 1.3
 """A stated noise over the estimated one, or that over it, from which on it is doubted."""
-_HOLDS_BACK = 2.0
-"""Noise in grey levels from which on too large a sigma costs little."""
 
 
 @dataclass(frozen=True)
@@ -248,12 +246,9 @@ def _assume_one(
 
 
 def _capped(said: Degradation, image: Image) -> Degradation:
-    """With no more of a stated Gaussian blur than the file can have been through.
-
-    Where noise holds a blur back, too large a sigma does little, and the file tells less of it.
-    """
+    """With no more of a stated Gaussian blur than the file can have been through."""
     estimated = said.origin.get("blur_sigma") in ("estimate", "default")
-    if estimated or said.blur_sigma == 0 or said.noise_std >= _HOLDS_BACK:
+    if estimated or said.blur_sigma == 0:
         return said
     from drfuse_cli.operators.estimate import estimate
 
@@ -311,7 +306,7 @@ def doubted_flags(images: Both[Image], degradations: Both[Degradation]) -> Itera
     """What is said of flags that the files do not bear out."""
     for number, (image, said) in enumerate(zip(images, degradations, strict=True), 1):
         blur, noise = _is_stated(said, "blur_sigma"), _is_stated(said, "noise_std")
-        blur = blur and said.psf is None and said.blur_sigma > 0 and said.noise_std < _HOLDS_BACK
+        blur = blur and said.psf is None and said.blur_sigma > 0
         if not blur and not noise:
             continue
         from drfuse_cli.operators.estimate import estimate
@@ -327,7 +322,7 @@ def _is_stated(said: Degradation, name: str) -> bool:
 
 
 def _overstated(said: Degradation, found: SourceEstimate) -> str:
-    """Of a Gaussian blur larger than the file shows, where no noise holds it back.
+    """Of a Gaussian blur larger than the file shows.
 
     Undoing a blur that was not there does more harm than leaving one in (docs/quality.md), so
     one is doubted that exceeds either what the file looks like or what it can have been through.

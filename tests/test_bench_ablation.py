@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from bench_support import load_bench
 
 from drfuse_cli.training import TrainOptions, drfusion
-
-FOLDER = Path(__file__).resolve().parents[1] / "bench" / "ablation"
 
 
 @pytest.fixture(scope="module")
 def variants() -> ModuleType:
-    path = FOLDER / "variants.py"
-    spec = importlib.util.spec_from_file_location("ablation_variants", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    before = sys.modules.pop("run", None)  # another bench may have one of that name
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        spec.loader.exec_module(module)
-    sys.modules.pop("run", None)
-    if before is not None:
-        sys.modules["run"] = before
-    return module
+    return load_bench("ablation/variants.py")
 
 
 def test_with_equal_weights_the_fusion_weight_does_not_learn(

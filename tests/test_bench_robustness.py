@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from bench_support import load_bench
 from evaluation_support import make_data, quick_fuse
 
 from drfuse_cli.colour import luma8
@@ -19,24 +18,10 @@ from drfuse_cli.evaluation.cases import clean_pairs
 from drfuse_cli.imageio import read_image
 from drfuse_cli.metrics import psnr
 
-FOLDER = Path(__file__).resolve().parents[1] / "bench" / "robustness"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"robustness_{name}", FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    return load("run")
+    return load_bench("robustness/run.py")
 
 
 @pytest.fixture
@@ -135,7 +120,7 @@ def test_no_setting_twice_and_every_part_is_drawn(bench: ModuleType, tmp_path: P
     found = bench.run(options, lambda cell: cell.label | {"mean": fake})
     keys = [json.dumps([row[key] for key in ("part", "capped", "true", "told")]) for row in found]
     assert len(set(keys)) == len(keys)
-    plot = load("plot")
+    plot = load_bench("robustness/plot.py")
     assert {row["part"] for row in found} == set(plot.FIGURES)
     for part, draw in plot.FIGURES.items():
         figure = draw([row for row in found if row["part"] == part], ["ir", "vis"])

@@ -44,9 +44,9 @@ SURFACE = {
     "--device --precision --tile --seed --workers --limit --allow-unpaired --overwrite --resume "
     "--json",
     "demo": "--output -o --device --overwrite --json",
-    "train": "data --output -o --task --method --balance --photographs --steps --minutes "
-    "--batch-size --draws --crop --lr --seed --device --precision --width --middle --init "
-    "--freeze-encoder --steps-only --fusion-only --denoiser-only --resume --val --val-every "
+    "train": "data --output -o --task --method --balance --photographs --self-distil --steps "
+    "--minutes --batch-size --draws --crop --lr --seed --device --precision --width --middle "
+    "--init --freeze-encoder --steps-only --fusion-only --denoiser-only --resume --val --val-every "
     "--checkpoint-every --run-dir --correction --stage --size --regularisation --image-loss "
     "--threads --overwrite",
     "inspect": "images --json",

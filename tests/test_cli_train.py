@@ -43,6 +43,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "--middle", "2", "--init", "w", "--freeze-encoder", "--draws", "3", "--fusion-only",
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
         "--steps-only", "--denoiser-only", "--photographs", "p",
+        "--self-distil", "0.5",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
@@ -51,7 +52,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
             width=16, middle=2, init="w", freeze_encoder=True, draws=3, fusion_only=True,
             resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
             correction="fusion", steps_only=True, denoiser_only=True,
-            photographs=Path("p"),
+            photographs=Path("p"), self_distil=0.5,
         )
     ]  # fmt: skip
 

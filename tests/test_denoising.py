@@ -22,7 +22,7 @@ from drfuse_cli.operators.build import build_operator
 from drfuse_cli.samplers.denoising import LEFT_BLURRED, denoised
 from drfuse_cli.samplers.observation import Inputs, stated
 from drfuse_cli.training.data import CleanPair, through_colour_map
-from drfuse_cli.training.denoising import denoising_loss, see
+from drfuse_cli.training.denoising import denoising_loss, see, taught
 from drfuse_cli.weights import load_weights
 
 LEFT = 0.12
@@ -227,6 +227,37 @@ def test_presets_are_drawn_with_their_own_noise() -> None:
     assert np.mean(np.abs(stds / published - 1) < 0.16) > 0.35
     assert stds.min() < 3
     assert stds.max() > 20
+
+
+def test_a_third_of_the_noise_is_misstated() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [seen for _ in range(60) for seen in see(pairs(), "ivif", 4, 32, rng)]
+    ratio = np.concatenate([np.asarray(seen.stated_std / seen.noise_std) for seen in drawn])
+    wrong = np.abs(ratio - 1) > 1e-5
+    assert 0.25 < wrong.mean() < 0.45
+    assert 0.6 < ratio.min() < 0.7
+    assert 1.4 < ratio.max() < 1.65
+
+
+def test_a_teacher_is_told_the_truth_and_sees_views() -> None:
+    """One that errs at the left of what it sees errs at every side of what is to be found."""
+    rng = np.random.default_rng(0)
+    seen = see(pairs(), "multifocus", 2, 32, rng)[1]
+    edge = seen.noisy.shape[-1]
+
+    def teacher(y: Tensor, chroma: Tensor, noise: Tensor, blur: Tensor) -> Tensor:
+        assert torch.equal(noise, seen.noise_std)
+        assert torch.equal(blur, seen.blur_sigma)
+        return y + torch.nn.functional.pad(torch.ones_like(y)[..., :1], (0, edge - 1))
+
+    lit: set[int] = set()
+    for _ in range(20):
+        error = (taught(seen, teacher, 0.75, rng) - 0.25 * seen.clean) / 0.75 - seen.noisy
+        assert float(error.mean()) == pytest.approx(1 / edge, rel=1e-3)
+        sides = error[..., 0], error[..., -1], error[..., 0, :], error[..., -1, :]
+        lit |= {i for i, side in enumerate(sides) if float(side.mean()) > 0.45}
+    assert lit == {0, 1, 2, 3}
+    assert taught(seen, teacher, 0.0, rng) is seen.clean
 
 
 def test_the_loss_counts_decibels_of_every_picture_alike() -> None:

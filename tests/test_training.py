@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
@@ -278,6 +280,31 @@ def test_photographs_teach_the_denoiser_alone(folder: Path, tmp_path: Path) -> N
     made = train(replace(run, init=str(start), denoiser_only=True), quiet)
     recorded = describe(str(made))["training"]
     assert recorded["photographs"] == folder.name
+
+
+def test_a_denoiser_teaches_the_one_that_goes_on_from_it(folder: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", self_distil=1.0)
+    with pytest.raises(DrfuseError, match="--self-distil goes with --denoiser-only"):
+        train(run, quiet)
+    plain = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    alone = replace(run, init=str(plain), denoiser_only=True)
+    with pytest.raises(DrfuseError, match="has no denoiser to learn from"):
+        train(alone, quiet)
+    start = replace(alone, self_distil=0.0, output=tmp_path / "b.safetensors")
+    alone = replace(alone, init=str(train(start, quiet)))
+    learner = DRFusionLearner(alone, torch.device("cpu"), tmp_path)
+    first = copy.deepcopy(learner.teacher)
+    made = {share: _after_a_step(replace(alone, self_distil=share), folder) for share in (0, 0.5)}
+    assert not torch.equal(made[0], made[0.5])
+    learner.update(load_pairs((folder,), "ivif"), 0.5)
+    assert all(map(torch.equal, learner.teacher.parameters(), first.parameters()))
+
+
+def _after_a_step(run: TrainOptions, folder: Path) -> Tensor:
+    learner = DRFusionLearner(run, torch.device("cpu"), folder)
+    learner.update(load_pairs((folder,), "ivif"), 0.5)
+    assert learner.model.denoiser is not None
+    return learner.model.denoiser.noise_head.weight.detach()
 
 
 def test_recofuse_learns_from_no_photographs(

@@ -1,6 +1,6 @@
 """How often a stated blur is doubted, rightly and wrongly.
 
-    python bench/estimate/doubt.py --data DIR --task ivif [--said 2] [--limit N]
+    python bench/estimate/doubt.py --data DIR --task ivif [--said 2] [--noise 4] [--true 1.25,2]
 
 README.md beside this file says what is measured.
 """
@@ -8,7 +8,7 @@ README.md beside this file says what is measured.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -18,17 +18,19 @@ from drfuse_cli.evaluation.cases import clean_pairs, make_case
 from drfuse_cli.operators.estimate import estimate
 
 SEED = 2026
-TRUE = (0.0, 0.7, 1.0, 1.25, 1.5, 1.75, 1.9, 2.0, 2.5, 3.0)
+SIGMAS = (0.0, 0.7, 1.0, 1.25, 1.5, 1.75, 1.9, 2.0, 2.5, 3.0)
 
 
-def table(data: Path, task: str, said: float, limit: int | None) -> Iterator[str]:
+def table(
+    data: Path, task: str, said: float, noise: float, sigmas: Sequence[float], limit: int | None
+) -> Iterator[str]:
     """Markdown: by true sigma, files of which ``said`` is doubted, and what they show at most."""
     yield f"| true sigma | {said:g} doubted: source 1 | source 2 | at most: source 1 | source 2 |"
     yield "|---|---|---|---|---|"
-    stated = Degradation(blur_sigma=said, origin={"blur_sigma": "flag"})
+    stated = Degradation(noise_std=noise, blur_sigma=said, origin={"blur_sigma": "flag"})
     pairs = list(clean_pairs(data, task))[:limit]
-    for sigma in TRUE:
-        true = Degradation(blur_sigma=sigma)
+    for sigma in sigmas:
+        true = Degradation(noise_std=noise, blur_sigma=sigma)
         doubted: tuple[list[int], list[int]] = [], []
         bounds: tuple[list[float], list[float]] = [], []
         for pair in pairs:
@@ -48,9 +50,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="clean pairs")
     parser.add_argument("--task", choices=TASKS, default="ivif")
     parser.add_argument("--said", type=float, default=2.0, help="the sigma that is stated")
+    parser.add_argument("--noise", type=float, default=0.0, help="in the files, and stated")
+    parser.add_argument("--true", default=",".join(f"{s:g}" for s in SIGMAS), help="sigmas")
     parser.add_argument("--limit", type=int, help="the first pairs only")
     options = parser.parse_args()
-    for line in table(options.data, options.task, options.said, options.limit):
+    sigmas = [float(word) for word in options.true.split(",")]
+    said = options.said, options.noise
+    for line in table(options.data, options.task, *said, sigmas, options.limit):
         print(line, flush=True)
 
 

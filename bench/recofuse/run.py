@@ -7,7 +7,8 @@ Degrades every pair by the generator (seeded by its name), fuses it with ReCoFus
 scores the fused images with ``drfuse eval --metrics recofuse`` against the clean sources. For the
 networks also the PSNR of the restored sources, in dB over all channels and all sources that the
 generator touched; in rows without a network that of the degraded ones. ``--steps 1,2,4`` adds a
-curve over the number of sampling steps, relative times included.
+curve over the number of sampling steps, relative times included; ``--draws 4`` degrades every
+pair four times, with the seeds from ``--seed`` on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +60,23 @@ class Made:
 Method = Callable[[Case], Made]
 
 
-def cases(root: Path, seed: int, limit: int | None) -> Iterator[Case]:
+def cases(root: Path, seeds: Sequence[int], limit: int | None) -> Iterator[Case]:
+    """Every pair as often as there are seeds."""
     for pair in find_pairs(root, "ivif")[:limit]:
         clean = read_image(pair.source1), read_image(pair.source2)
-        seen = []
-        for image, odds, role in zip(clean, (INFRARED, VISIBLE), ("ir", "vis"), strict=True):
-            rng = generator(seed, pair.name, role)
-            pixels = image.pixels.astype(np.float64) / image.max_value
-            made = impair(pixels, draw_all(odds, rng), rng)
-            seen.append(Image(np.rint(255 * made).astype(np.uint8)))
-        yield Case(pair.name, clean, (seen[0], seen[1]))
+        for seed in seeds:
+            seen = _degraded(clean, pair.name, seed)
+            yield Case(f"{pair.name}-{seed}", clean, seen)
+
+
+def _degraded(clean: tuple[Image, Image], name: str, seed: int) -> tuple[Image, Image]:
+    seen = []
+    for image, odds, role in zip(clean, (INFRARED, VISIBLE), ("ir", "vis"), strict=True):
+        rng = generator(seed, name, role)
+        pixels = image.pixels.astype(np.float64) / image.max_value
+        made = impair(pixels, draw_all(odds, rng), rng)
+        seen.append(Image(np.rint(255 * made).astype(np.uint8)))
+    return seen[0], seen[1]
 
 
 def network(spec: str | None, method: str, steps: int | None = None) -> Method:
@@ -146,6 +154,7 @@ def main() -> None:
     parser.add_argument("--only-weights", action="store_true", help="leave other methods out")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--draws", type=int, default=1, help="degradations of each pair")
     options = parser.parse_args()
     named = dict(word.split("=", 1) for word in options.weights)
     main_weights = named.pop("recofuse", None)
@@ -157,7 +166,8 @@ def main() -> None:
         methods["drfusion-auto"] = network(None, "drfusion")
         methods |= {f"{name}-degraded": classical(name) for name in CLASSICAL}
         methods |= {f"{name}-clean": classical(name, clean=True) for name in CLASSICAL}
-    found = list(cases(options.data, options.seed, options.limit))
+    seeds = range(options.seed, options.seed + options.draws)
+    found = list(cases(options.data, seeds, options.limit))
     for case in found:
         for number, image in enumerate(case.seen, 1):
             write_image(options.out / f"degraded{number}" / f"{case.name}.png", image)

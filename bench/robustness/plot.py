@@ -108,15 +108,13 @@ def sigma(rows: list[Row], roles: list[str]) -> plt.Figure:
         f"noise {noise}": [
             ("told right", "drfuse", told(noise, None, noise)),
             ("told sigma 2", "drfuse", told(noise, 2, noise)),
+            ("told sigma 2, --cap-blur", "drfuse", told(noise, 2, noise, capped=True)),
             ("lift, told sigma 2", "lift", told(noise, 2, noise)),
             ("as it came", "degraded", told(noise, None, noise)),
         ]
         for noise in (0, 4)
     }
-    columns["noise 0"][2:2] = [
-        ("told sigma 2, --cap-blur", "drfuse", told(0, 2, 0, capped=True)),
-        ("told sigma 2 and noise 2", "drfuse", told(0, 2, 2)),
-    ]
+    columns["noise 0"].insert(3, ("told sigma 2 and noise 2", "drfuse", told(0, 2, 2)))
     return curves(rows, roles, "blur", columns, "true sigma in pixels")
 
 

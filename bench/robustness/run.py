@@ -96,10 +96,10 @@ def wrong_flags() -> Iterator[Cell]:
         true = Degradation(noise, sigma)
         yield Cell("sigma", true, true)
         yield Cell("sigma", true, Degradation(noise, 2))
+        yield Cell("sigma", true, Degradation(noise, 2), capped=True)
+        yield Cell("sigma", true, true, capped=True)
         if noise == 0:
             yield Cell("sigma", true, Degradation(2, 2))
-            yield Cell("sigma", true, Degradation(0, 2), capped=True)
-            yield Cell("sigma", true, true, capped=True)
     for sigma, noise in itertools.product((0, 1.5), (0, 4, 6, 8, 10, 12, 16, 20)):
         true = Degradation(noise, sigma)
         yield from (Cell("noise", true, Degradation(said, sigma)) for said in (8, 12))

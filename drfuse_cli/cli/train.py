@@ -42,6 +42,16 @@ Photographs = Annotated[
         "hold no noise of their own.",
     ),
 ]
+SelfDistil = Annotated[
+    float,
+    typer.Option(
+        "--self-distil",
+        min=0,
+        max=1,
+        help="With --denoiser-only: the share of what it is to find that the denoiser of --init "
+        "says, such as 0.75; the rest is the clean source.",
+    ),
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
@@ -153,6 +163,7 @@ def train(
     method: options.MethodOption = "drfusion",
     balance: Balance = False,
     photographs: Photographs = None,
+    self_distil: SelfDistil = 0.0,
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
@@ -195,7 +206,7 @@ def train(
     usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, balance=balance,
-        photographs=photographs, steps=steps, minutes=minutes,
+        photographs=photographs, self_distil=self_distil, steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,
@@ -215,7 +226,7 @@ def train(
 _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
         *("draws", "width", "middle", "freeze_encoder"),
-        *("steps_only", "fusion_only", "denoiser_only", "photographs"),
+        *("steps_only", "fusion_only", "denoiser_only", "photographs", "self_distil"),
         *("precision", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from drfuse_cli.networks.unet import pad_to_multiple
 
+VIEWS = 8
+
 
 def over_views(run: Callable[[Tensor], Tensor], image: Tensor, count: int) -> Tensor:
     """The mean of ``run`` over the first ``count`` of the eight views, turned back.
@@ -21,8 +23,13 @@ def over_views(run: Callable[[Tensor], Tensor], image: Tensor, count: int) -> Te
     height, width = image.shape[-2:]
     # Filled up first, so that views of a part are halved where those of the whole are.
     padded = pad_to_multiple(image)
-    made = (_turned_back(run(_turned(padded, view)), view) for view in range(count))
+    made = (in_view(run, padded, view) for view in range(count))
     return (sum(made, torch.zeros(())) / count)[..., :height, :width]
+
+
+def in_view(run: Callable[[Tensor], Tensor], image: Tensor, view: int) -> Tensor:
+    """``run`` of one of the eight views, 0..7, turned back."""
+    return _turned_back(run(_turned(image, view)), view)
 
 
 def _turned(x: Tensor, view: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from drfuse_cli.colour import LUMA_NOISE_GAIN
 from drfuse_cli.config import PresetName, Task, preset
+from drfuse_cli.networks.views import VIEWS, in_view
 from drfuse_cli.operators.build import gaussian_operator
 from drfuse_cli.training.data import CleanPair, draw_crops, through_colour_map
 from drfuse_cli.training.degradations import to_ycbcr
@@ -19,20 +21,29 @@ from drfuse_cli.training.variety import as_other_cameras
 _PUBLISHED_SHARE = 0.6
 _PUBLISHED: dict[PresetName, float] = {"noise": 0.75, "composite": 0.25}
 _BLURRED, _POOLED, _GREY, _SHRUNK = 0.4, 0.3, 0.25, 0.4
+_MISSTATED, _OFF = 0.35, 0.5
+"""How often the noise is stated wrongly, and by which factor at most, as a logarithm."""
+
+_VIEWS = 2
 
 
 @dataclass(frozen=True)
 class Seen:
     """Luminance with and without noise, ``B x 1 x h x w``, and noisy chroma, ``B x 2``.
 
-    Noise of luminance in grey levels, blur in pixels of these images, ``B`` each.
+    Noise of luminance in grey levels, as it is and as it is stated, and blur in pixels of these
+    images, ``B`` each.
     """
 
     noisy: Tensor
     chroma: Tensor
     clean: Tensor
     noise_std: Tensor
+    stated_std: Tensor
     blur_sigma: Tensor
+
+    def to(self, device: torch.device) -> Seen:
+        return Seen(**{name: each.to(device) for name, each in vars(self).items()})
 
 
 def _draw(
@@ -85,8 +96,40 @@ def see(
             file, shown = to_ycbcr(file), to_ycbcr(shown)[:, :1]
         else:
             file = F.pad(file, (0, 0, 0, 0, 0, 2))
-        found.append(Seen(file[:, :1], file[:, 1:], shown, noise, blur / scale))
+        said = noise * _misstatement(count, rng)
+        found.append(Seen(file[:, :1], file[:, 1:], shown, noise, said, blur / scale))
     return found
+
+
+def _misstatement(count: int, rng: np.random.Generator) -> Tensor:
+    """Stated noise over true noise: told the truth alone, a denoiser trusts it without a look."""
+    off = np.exp(rng.uniform(-_OFF, _OFF, count))
+    return torch.from_numpy(np.where(rng.random(count) < _MISSTATED, off, 1)).float()
+
+
+@torch.no_grad()
+def taught(
+    seen: Seen,
+    teacher: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None,
+    share: float,
+    rng: np.random.Generator,
+) -> Tensor:
+    """What to find, ``B x 1 x h x w``: ``share`` of it from the teacher, the rest clean.
+
+    The teacher, an earlier denoiser, is told the noise as it is and sees two views of each crop at
+    random. What no network could know is not in what it says, so that a gradient towards it is
+    steadier than one towards the clean source.
+    """
+    if not share or teacher is None:
+        return seen.clean
+    files = torch.cat((seen.noisy, seen.chroma), dim=1)
+
+    def restored(file: Tensor) -> Tensor:
+        return teacher(file[:, :1], file[:, 1:], seen.noise_std, seen.blur_sigma)
+
+    views = rng.permutation(VIEWS)[:_VIEWS]
+    made = torch.stack([in_view(restored, files, int(view)) for view in views]).mean(0)
+    return torch.lerp(seen.clean, made, share)
 
 
 def _as_activity(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +18,7 @@ from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
 from drfuse_cli.training.decoding import decoding_loss
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
-from drfuse_cli.training.denoising import denoising_loss, see
+from drfuse_cli.training.denoising import denoising_loss, see, taught
 from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
 from drfuse_cli.training.options import TrainOptions
@@ -69,6 +70,7 @@ class DRFusionLearner(Learner):
         super().__init__(options, device)
         self.precision = choose_precision(device, options.precision)
         self._begin(starting_model(options))
+        self.teacher = copy.deepcopy(self.average.denoiser) if options.self_distil else None
         self.optimisers = self._optimisers()
         self.validation = Validation.of(options.val, options.task, run_dir, options.correction)
 
@@ -132,10 +134,12 @@ class DRFusionLearner(Learner):
         return fused + weights.restoration * restoration
 
     def _denoising_loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
-        assert self.model.denoiser is not None
+        student = self.model.denoiser
+        assert student is not None
         o, losses = self.options, []
-        for seen in see(pairs, o.task, o.batch_size, o.crop, rng):
-            told = (seen.noisy, seen.chroma, seen.noise_std, seen.blur_sigma)
-            restored = self.model.denoiser(*(each.to(self.device) for each in told))
-            losses.append(denoising_loss(restored, seen.clean.to(self.device)))
+        for drawn in see(pairs, o.task, o.batch_size, o.crop, rng):
+            seen = drawn.to(self.device)
+            wanted = taught(seen, self.teacher, o.self_distil, rng)
+            restored = student(seen.noisy, seen.chroma, seen.stated_std, seen.blur_sigma)
+            losses.append(denoising_loss(restored, wanted))
         return torch.stack(losses).mean()

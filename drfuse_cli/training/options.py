@@ -31,6 +31,8 @@ class TrainOptions:
     """Pairs of small families come more often, see ``data.balanced``."""
     photographs: Path | None = None
     """Of the denoiser: pictures to learn from beside the pairs, see ``data.with_photographs``."""
+    self_distil: float = 0.0
+    """Of the denoiser: the share of what it is to find that the one in ``init`` says, 0..1."""
     steps: int = 20000
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""

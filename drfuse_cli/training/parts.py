@@ -17,32 +17,44 @@ from drfuse_cli.weights import load_weights
 def starting_model(options: TrainOptions) -> DRFusion:
     """The network to train, which asks for gradients of what is to learn alone.
 
-    Raises :class:`DrfuseError` for weights that cannot be read, for a part of a new network, and
-    for more than one part.
+    Raises :class:`DrfuseError` for weights that cannot be read, for a part of a new network, for
+    more than one part, and for what only the denoiser learns from where another part learns.
     """
-    asked = [name for name in _ALONE if getattr(options, name)]
-    flags = [f"--{name.replace('_', '-')}" for name in asked]
-    if len(asked) > 1:
-        raise DrfuseError(
-            f"{' and '.join(flags)} exclude each other",
-            hint="each says what alone is to learn: give one of them, one run after another",
-        )
-    if options.photographs is not None and not options.denoiser_only:
-        raise DrfuseError(
-            "--photographs goes with --denoiser-only",
-            hint="pictures without a second source teach no fusion",
-        )
+    part = _asked(options)
     if options.init is None:
-        if asked:
+        if part:
             raise DrfuseError(
-                f"{flags[0]} would leave part of a new network untrained",
+                f"{_flag(part)} would leave part of a new network untrained",
                 hint="give the weights to start from with --init",
             )
         return DRFusion(Architecture.of_size(options.width, options.middle))
     model = load_weights(options.init, options.task).network()
     assert isinstance(model, DRFusion)
+    if options.self_distil and model.denoiser is None:
+        raise DrfuseError(
+            f"--self-distil: {options.init} has no denoiser to learn from",
+            hint="train one first, with --denoiser-only alone",
+        )
     model.train().requires_grad_(True)
-    return _ALONE[asked[0]](model) if asked else _whole(model)
+    return _ALONE[part](model) if part else _whole(model)
+
+
+def _asked(options: TrainOptions) -> str | None:
+    """The option that asks for a part alone, once all go together."""
+    asked = [name for name in _ALONE if getattr(options, name)]
+    if len(asked) > 1:
+        raise DrfuseError(
+            f"{' and '.join(map(_flag, asked))} exclude each other",
+            hint="each says what alone is to learn: give one of them, one run after another",
+        )
+    for name, hint in _OF_DENOISER.items():
+        if getattr(options, name) and not options.denoiser_only:
+            raise DrfuseError(f"{_flag(name)} goes with --denoiser-only", hint=hint)
+    return asked[0] if asked else None
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _whole(model: DRFusion) -> DRFusion:
@@ -79,6 +91,12 @@ _ALONE: dict[str, Callable[[DRFusion], DRFusion]] = {
     "denoiser_only": _denoiser,
 }
 """By the option that asks for it."""
+
+_OF_DENOISER = {
+    "photographs": "pictures without a second source teach no fusion",
+    "self_distil": "all else learns from the clean sources alone",
+}
+"""Options that nothing else learns from, and why."""
 
 
 def _only(model: DRFusion, part: nn.Module | None) -> DRFusion:
