@@ -62,18 +62,18 @@ def quiet(_: TrainProgress) -> None:
 
 def moved(learner: RecoFuseLearner, folder: Path) -> set[str]:
     """The parts of the model that three updates change."""
-    before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
+    before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
     pairs = load_pairs((folder,), "ivif")
     for _ in range(3):
         learner.update(pairs, 0.5)
-    now = dict(learner.model.named_parameters())
+    now = learner.model.state_dict()
     return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
 
 
 @pytest.mark.parametrize(
     ("stage", "parts"),
     [
-        ("autoencoder", {"autoencoder"}),
+        ("autoencoder", {"autoencoder", "spread"}),
         ("branches", {"visible", "infrared"}),
         ("coupled", {"visible", "infrared", "fusion"}),
         ("refiner", {"refiner"}),
@@ -84,6 +84,21 @@ def test_a_stage_moves_its_own_parts(
 ) -> None:
     run = options(folder, tmp_path / "w.safetensors", tiny, stage=stage, crop=64)
     assert moved(RecoFuseLearner(run, torch.device("cpu"), tmp_path), folder) == parts
+
+
+def test_latents_have_unit_spread_after_the_autoencoder(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage="autoencoder", steps=40, lr=0.0)
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    pairs = load_pairs((folder,), "ivif")
+    for _ in range(40):
+        learner.update(pairs, 0.5)
+    quad = draw_quad(pairs, 16, 32, np.random.default_rng(5), torch.device("cpu"))
+    with torch.no_grad():
+        latent = learner.average.encode(torch.cat(list(quad)))[0]
+    assert torch.equal(learner.average.spread, learner.model.spread)
+    assert latent.std((0, 2, 3)) == pytest.approx(torch.ones(latent.shape[1]), abs=0.3)
 
 
 def test_a_refiner_needs_something_to_refine(folder: Path, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from drfuse_cli.weights import load_weights
 _ENDS: dict[Stage, float] = {"autoencoder": 0.35, "branches": 0.47, "coupled": 0.8, "refiner": 1.0}
 """Where each stage of a whole run ends, as a share of it; without a refiner the rest grow."""
 _VAL_CROP, _VAL_PAIRS = 256, 16
-_SPREAD_CROPS = 64
+_SPREAD_SHARE = 0.02
+"""Of one batch in the spread of the latents."""
 _EDGE = ("entry", "exit")
 
 
@@ -101,8 +102,6 @@ class RecoFuseLearner(Learner):
         stage, within = self._where(progress)
         if stage != self.stage:
             self._enter(stage)
-            if stage != "autoencoder":
-                self._measure_spread(pairs)
         return super().update(pairs, within)
 
     def _where(self, progress: float) -> tuple[Stage, float]:
@@ -139,13 +138,15 @@ class RecoFuseLearner(Learner):
         self.optimisers = [*self._of_branches, *self._of_fusion]
 
     @torch.no_grad()
-    def _measure_spread(self, pairs: list[CleanPair]) -> None:
-        """The standard deviation of every latent channel, over crops of the training pairs."""
-        rng = np.random.default_rng(self.options.seed)
-        quad = draw_quad(pairs, _SPREAD_CROPS // 4, 128, rng, self.device)
-        latent = self.model.autoencoder.encode(torch.cat(list(quad)))[0]
+    def _follow_spread(self, latent: Tensor) -> None:
+        """The standard deviation of every latent channel, over the last batches or so.
+
+        It belongs to the auto-encoder: measured again later, it would move the latents that the
+        branches know.
+        """
+        share = max(_SPREAD_SHARE, 1 / (self.step + 1))
         for model in (self.model, self.average):
-            model.spread.copy_(latent.std((0, 2, 3)))
+            model.spread.lerp_(latent.std((0, 2, 3)), share)
 
     def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
         o = self.options
@@ -173,6 +174,7 @@ class RecoFuseLearner(Learner):
         """
         images = torch.cat(list(quad))
         latent, features = self.model.autoencoder.encode(images)
+        self._follow_spread(latent)
         count = len(quad.visible)
         lender = np.stack([rng.permutation(4) for _ in range(count)], axis=1)
         index = torch.from_numpy((lender * count + np.arange(count)).ravel()).to(self.device)
