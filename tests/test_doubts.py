@@ -23,10 +23,11 @@ def shows(
     confidence: float,
     most: float | None = None,
     enlarged: int = 1,
+    noise: float = 0.0,
 ) -> None:
     nothing = Estimate(0.0, 0.9, "")
     found = SourceEstimate(
-        noise=nothing,
+        noise=Estimate(noise, 0.9, ""),
         channels=(nothing,),
         blur=Estimate(sigma, confidence, ""),
         most_blur=most,
@@ -65,6 +66,12 @@ def test_nothing_else_is(
 def test_an_unsure_estimate_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.5, 0.4)
     assert list(doubted_flags((FLAT, FLAT), said(2.0))) == []
+
+
+def test_of_a_noisy_file_the_bound_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 1.5, 0.9, most=2.4, noise=4.0)
+    assert list(doubted_flags((FLAT, FLAT), said(2.3, noise_std=4.0))) == []
+    assert len(list(doubted_flags((FLAT, FLAT), said(2.5, noise_std=4.0)))) == 1
 
 
 def test_more_than_the_file_can_have_been_through_is_doubted(

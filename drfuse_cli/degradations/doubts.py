@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _OVERSTATED = 1.15
 """A stated sigma over the estimated one, from which on the statement is doubted."""
+_NOISY = 1.5
+"""Noise in a file from which on its blur is estimated in the middle of what it can be, not low."""
 _FAR = 1.3
 """A stated noise over the estimated one, or that over it, from which on it is doubted."""
 
@@ -46,6 +48,7 @@ def _overstated(said: Degradation, found: SourceEstimate) -> str:
     """
     seen = believed(found, said.sr_scale)
     sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
+    sure = sure and found.noise.value < _NOISY
     most = None if found.most_blur is None else found.most_blur * said.sr_scale
     if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
         shown = f"the file looks like {seen.blur_sigma:.1f}"

@@ -42,8 +42,9 @@ def mean_features(first: Features, second: Features) -> Features:
 class RecoFuse(nn.Module):
     """ReCoFuse (CVPR 2026) with everything that is learned.
 
-    ``spread`` is the standard deviation of each latent channel over the training data: the
-    diffusion sees latents divided by it, so that its noise means the same to all of them.
+    ``spread`` is the standard deviation of each latent channel over the training data, measured
+    as the auto-encoder trains: the diffusion sees latents divided by it, so that its noise means
+    the same to all of them.
     """
 
     spread: Tensor
