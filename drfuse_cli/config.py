@@ -119,6 +119,10 @@ def preset(task: Task, name: PresetName) -> tuple[Degradation, Degradation]:
     return first, second
 
 
+VIEWS = 8
+"""Ways to turn and mirror an image."""
+
+
 @dataclass(frozen=True)
 class FuseOptions:
     """Everything that decides the pixels of a fused image, apart from the inputs."""
@@ -129,7 +133,7 @@ class FuseOptions:
     steps: int = 3
     correction: Correction = "joint"
     self_ensemble: int = 1
-    """Mirrored and turned views of a noisy source that the denoiser averages, 1 to 8."""
+    """Mirrored and turned views of a noisy source that the denoiser averages, 1 to `VIEWS`."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     tile: int | None = None

@@ -152,6 +152,20 @@ def test_or_else_it_stays(
     assert first.origin["blur_sigma"] == "flag"
 
 
+def test_a_file_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise estimated and blur capped, of both files."""
+    asked: list[Image] = []
+
+    def counted(image: Image) -> SourceEstimate:
+        asked.append(image)
+        return found
+
+    found = estimate(FLAT)
+    monkeypatch.setattr("drfuse_cli.operators.estimate.estimate", counted)
+    assume("ivif", "auto", Overrides(blur_sigma=(2.0, 2.0), cap_blur=True), (FLAT, FLAT))
+    assert len(asked) == 2
+
+
 def test_a_bound_alone_states_nothing() -> None:
     assert Overrides(cap_blur=True).is_empty
     image = render("street-day", 160, 128, 0)[0]

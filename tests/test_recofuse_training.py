@@ -99,6 +99,9 @@ def test_latents_have_unit_spread_after_the_autoencoder(
         latent = learner.average.encode(torch.cat(list(quad)))[0]
     assert torch.equal(learner.average.spread, learner.model.spread)
     assert latent.std((0, 2, 3)) == pytest.approx(torch.ones(latent.shape[1]), abs=0.3)
+    found = learner.model.spread.clone()
+    learner._follow_spread(torch.full_like(latent, torch.inf))
+    assert torch.equal(learner.model.spread, found)
 
 
 def test_a_refiner_needs_something_to_refine(folder: Path, tmp_path: Path) -> None:

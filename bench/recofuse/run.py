@@ -7,7 +7,8 @@ Degrades every pair by the generator (seeded by its name), fuses it with ReCoFus
 scores the fused images with ``drfuse eval --metrics recofuse`` against the clean sources. For the
 networks also the PSNR of the restored sources, in dB over all channels and all sources that the
 generator touched; in rows without a network that of the degraded ones. ``--steps 1,2,4`` adds a
-curve over the number of sampling steps, relative times included; ``--draws 4`` degrades every
+curve over the number of sampling steps, relative times included; ``--without-refiner`` adds the
+weights without theirs; ``--draws 4`` degrades every
 pair four times, with the seeds from ``--seed`` on.
 """
 
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, draw_all, impair
 from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
-from drfuse_cli.weights import load_weights
+from drfuse_cli.weights import LoadedWeights, load_weights
 
 CLEAN = Degradation(), Degradation()
 COLUMNS = ("SD", "MI", "EN", "CC", "SCD", "VIF")
@@ -79,9 +80,19 @@ def _degraded(clean: tuple[Image, Image], name: str, seed: int) -> tuple[Image, 
     return seen[0], seen[1]
 
 
-def network(spec: str | None, method: str, steps: int | None = None) -> Method:
+def unrefined(weights: LoadedWeights) -> LoadedWeights:
+    tensors = {n: t for n, t in weights.tensors.items() if not n.startswith("refiner.")}
+    architecture = {**weights.architecture, "refiner": 0}
+    return replace(weights, architecture=architecture, tensors=tensors)
+
+
+def network(
+    spec: str | None, method: str, steps: int | None = None, *, refined: bool = True
+) -> Method:
     """A method of drfuse; ``spec`` as for ``--weights``."""
     weights = load_weights(spec, "ivif", method)
+    if not refined:
+        weights = unrefined(weights)
     usual = int(weights.architecture.get("steps", 3))
     options = FuseOptions(method=weights.method, steps=steps or usual)  # type: ignore[arg-type]
     engine = Engine(weights, options)
@@ -151,6 +162,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--steps", default="", help="more runs with so many steps, as 1,2,4")
+    parser.add_argument("--without-refiner", action="store_true", help="a row without it")
     parser.add_argument("--only-weights", action="store_true", help="leave other methods out")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=2026)
@@ -162,6 +174,8 @@ def main() -> None:
     methods |= {name: network(file, "recofuse") for name, file in named.items()}
     for steps in filter(None, options.steps.split(",")):
         methods[f"{steps}-steps"] = network(main_weights, "recofuse", int(steps))
+    if options.without_refiner:
+        methods["without-refiner"] = network(main_weights, "recofuse", refined=False)
     if not options.only_weights:
         methods["drfusion-auto"] = network(None, "drfusion")
         methods |= {f"{name}-degraded": classical(name) for name in CLASSICAL}

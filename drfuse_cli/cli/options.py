@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from drfuse_cli.cli.method import STEPS, AskedMethod
-from drfuse_cli.config import Agc, Correction, Fit, FuseOptions, Method, Register, Task
+from drfuse_cli.config import VIEWS, Agc, Correction, Fit, FuseOptions, Method, Register, Task
 from drfuse_cli.degradations import Mode
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.options import Axis, Colours
@@ -175,7 +175,7 @@ SelfEnsembleOption = Annotated[
     typer.Option(
         "--self-ensemble",
         min=1,
-        max=8,
+        max=VIEWS,
         help="Denoise so many mirrored and turned views of a noisy source and average them: "
         "better, and so many times the work.",
         rich_help_panel=_METHOD,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from drfuse_cli.config import Degradation, Task, preset
@@ -13,6 +16,9 @@ from drfuse_cli.degradations.stated import overridden, pooled
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
     from drfuse_cli.operators.estimate import SourceEstimate
+
+Look = Callable[[], "SourceEstimate"]
+"""What a file shows, found out when first asked."""
 
 _WITHIN_ROUNDING = 0.5
 
@@ -36,37 +42,47 @@ def assume(task: Task, mode: Mode, overrides: Overrides, images: Both[Image]) ->
 def _assume_one(
     mode: Mode, base: Degradation, flags: SourceFlags, scale: int, image: Image
 ) -> Degradation:
+    look = cache(partial(_estimated, image))
     if mode == "auto":
-        start = _measured(image, flags, scale)
+        start = _measured(look, flags, scale)
     else:
         origin = dict.fromkeys(("noise_std", "blur_sigma"), "preset")
         start = replace(pooled(base, mode, scale), origin={**origin, "sr_scale": "sizes"})
     said = overridden(start, flags)
-    return _with_zero_border(_capped(said, image) if flags.cap_blur else said, image)
+    return _with_zero_border(_capped(said, look) if flags.cap_blur else said, image)
 
 
-def _capped(said: Degradation, image: Image) -> Degradation:
+def _estimated(image: Image) -> SourceEstimate:
+    from drfuse_cli.operators.estimate import estimate
+
+    return estimate(image)
+
+
+def _capped(said: Degradation, look: Look) -> Degradation:
     """With no more of a stated Gaussian blur than the file can have been through."""
     estimated = said.origin.get("blur_sigma") in ("estimate", "default")
     if estimated or said.blur_sigma == 0:
         return said
-    from drfuse_cli.operators.estimate import estimate
-
-    most = estimate(image).most_blur
-    if most is None or said.blur_sigma <= most * said.sr_scale:
+    most = most_blur(look(), said.sr_scale)
+    if said.blur_sigma <= most:
         return said
-    origin = {**said.origin, "blur_sigma": "capped"}
-    return replace(said, blur_sigma=round(most * said.sr_scale, 2), origin=origin)
+    return replace(said, blur_sigma=round(most, 2), origin={**said.origin, "blur_sigma": "capped"})
 
 
-def _measured(image: Image, flags: SourceFlags, scale: int) -> Degradation:
+def most_blur(found: SourceEstimate, scale: int) -> float:
+    """The largest sigma that a file ``scale`` times too small can have been through.
+
+    In pixels of the full size; infinite where the file shows no bound.
+    """
+    return math.inf if found.most_blur is None else found.most_blur * scale
+
+
+def _measured(look: Look, flags: SourceFlags, scale: int) -> Degradation:
     """What the file tells, unless the flags have told it all."""
     told = flags.noise_std is not None and (flags.blur_sigma is not None or flags.psf is not None)
     if told:
         return Degradation(sr_scale=scale, origin={"sr_scale": "sizes"})
-    from drfuse_cli.operators.estimate import estimate
-
-    return believed(estimate(image), scale)
+    return believed(look(), scale)
 
 
 def believed(found: SourceEstimate, scale: int = 1) -> Degradation:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from drfuse_cli.config import Degradation
-from drfuse_cli.degradations.assumed import believed
+from drfuse_cli.degradations.assumed import believed, most_blur
 from drfuse_cli.degradations.overrides import Both
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _OVERSTATED = 1.15
 """A stated sigma over the estimated one, from which on the statement is doubted."""
-_NOISY = 1.5
-"""Noise in a file from which on its blur is estimated in the middle of what it can be, not low."""
 _FAR = 1.3
 """A stated noise over the estimated one, or that over it, from which on it is doubted."""
 
@@ -46,13 +44,15 @@ def _overstated(said: Degradation, found: SourceEstimate) -> str:
     Undoing a blur that was not there does more harm than leaving one in (docs/quality.md), so
     one is doubted that exceeds either what the file looks like or what it can have been through.
     """
+    from drfuse_cli.operators.estimate import NOISY
+
     seen = believed(found, said.sr_scale)
     sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
-    sure = sure and found.noise.value < _NOISY
-    most = None if found.most_blur is None else found.most_blur * said.sr_scale
+    sure = sure and found.noise.value < NOISY
+    most = most_blur(found, said.sr_scale)
     if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
         shown = f"the file looks like {seen.blur_sigma:.1f}"
-    elif most is not None and said.blur_sigma > most:
+    elif said.blur_sigma > most:
         shown = f"the file shows {most:.1f} at most" if most else "the file shows none"
     else:
         return ""

@@ -68,6 +68,7 @@ class Overrides:
         return replace(self, **both, profiled=frozenset(profiled))
 
     def of_source(self, i: int) -> SourceFlags:
+        """What is said of source ``i``, 0 or 1; curves have been read off by then."""
         return SourceFlags(
             self.noise_std[i],
             self.blur_sigma[i],
@@ -118,7 +119,7 @@ class SourceFlags:
 
     @property
     def given(self) -> dict[str, Any]:
-        """What is said, the point-spread function apart."""
+        """What is said, by name, the point-spread function apart."""
         told = {
             "noise_std": self.noise_std,
             "blur_sigma": self.blur_sigma,
@@ -127,6 +128,7 @@ class SourceFlags:
         return {name: value for name, value in told.items() if value is not None}
 
     def origin(self, name: str) -> str:
+        """Who said the value of that name: ``profile`` or ``flag``."""
         return "profile" if name in self.profiled else "flag"
 
 

@@ -18,6 +18,7 @@ _TOLERANCE = 0.02
 
 
 def size_of(image: Image) -> Size:
+    """Its height and width."""
     return image.height, image.width
 
 

@@ -14,7 +14,6 @@ _ORIGINS = {
     "capped": "more was stated; the most that the file shows",
 }
 
-
 _SEEN = {
     "enlarged": "enlarged {:g} times (left so)",
     "stripes": "stripes of std {:.1f} (left in)",

@@ -9,8 +9,6 @@ from torch import Tensor
 
 from drfuse_cli.networks.unet import pad_to_multiple
 
-VIEWS = 8
-
 
 def over_views(run: Callable[[Tensor], Tensor], image: Tensor, count: int) -> Tensor:
     """The mean of ``run`` over the first ``count`` of the eight views, turned back.

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from drfuse_cli.config import TASKS, Agc, Fit, Register
+from drfuse_cli.config import TASKS, VIEWS, Agc, Fit, Register
 from drfuse_cli.degradations import MODES, Curve, Overrides
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.pairs import check_roles
@@ -394,7 +394,7 @@ _SETTINGS: dict[str, _Check] = {
     "fit": _one_of(get_args(Fit)),
     "weights": _name,
     "steps": _whole(1, 100),
-    "self_ensemble": _whole(1, 8),
+    "self_ensemble": _whole(1, VIEWS),
     "device": _device,
     "precision": _one_of(("auto", "fp32", "bf16", "fp16")),
     "tile": _tile,

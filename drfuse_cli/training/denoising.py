@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from drfuse_cli.colour import LUMA_NOISE_GAIN
-from drfuse_cli.config import PresetName, Task, preset
-from drfuse_cli.networks.views import VIEWS, in_view
+from drfuse_cli.config import VIEWS, PresetName, Task, preset
+from drfuse_cli.networks.views import in_view
 from drfuse_cli.operators.build import gaussian_operator
 from drfuse_cli.training.data import CleanPair, draw_crops, through_colour_map
 from drfuse_cli.training.degradations import to_ycbcr
@@ -24,7 +24,8 @@ _BLURRED, _POOLED, _GREY, _SHRUNK = 0.4, 0.3, 0.25, 0.4
 _MISSTATED, _OFF = 0.35, 0.5
 """How often the noise is stated wrongly, and by which factor at most, as a logarithm."""
 
-_VIEWS = 2
+_TAUGHT_VIEWS = 2
+"""Of the eight that a teacher could see: enough, since others come in later steps."""
 
 
 @dataclass(frozen=True)
@@ -114,20 +115,20 @@ def taught(
     share: float,
     rng: np.random.Generator,
 ) -> Tensor:
-    """What to find, ``B x 1 x h x w``: ``share`` of it from the teacher, the rest clean.
+    """What to find, ``B x 1 x h x w``: ``share`` of it from the teacher if any, the rest clean.
 
     The teacher, an earlier denoiser, is told the noise as it is and sees two views of each crop at
     random. What no network could know is not in what it says, so that a gradient towards it is
     steadier than one towards the clean source.
     """
-    if not share or teacher is None:
+    if teacher is None:
         return seen.clean
     files = torch.cat((seen.noisy, seen.chroma), dim=1)
 
     def restored(file: Tensor) -> Tensor:
         return teacher(file[:, :1], file[:, 1:], seen.noise_std, seen.blur_sigma)
 
-    views = rng.permutation(VIEWS)[:_VIEWS]
+    views = rng.permutation(VIEWS)[:_TAUGHT_VIEWS]
     made = torch.stack([in_view(restored, files, int(view)) for view in views]).mean(0)
     return torch.lerp(seen.clean, made, share)
 

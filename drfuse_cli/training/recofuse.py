@@ -144,9 +144,12 @@ class RecoFuseLearner(Learner):
         It belongs to the auto-encoder: measured again later, it would move the latents that the
         branches know.
         """
+        spread = latent.std((0, 2, 3))
+        if not bool(spread.isfinite().all()):
+            return  # of a step that is about to be skipped
         share = max(_SPREAD_SHARE, 1 / (self.step + 1))
         for model in (self.model, self.average):
-            model.spread.lerp_(latent.std((0, 2, 3)), share)
+            model.spread.lerp_(spread, share)
 
     def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
         o = self.options

@@ -14,7 +14,9 @@ LEAST = 0.7
 
 _TOLD_BELOW = 3.0
 """Bounds from here on are none: the network saw no blur beyond 3.5."""
-_NOISY, _LEAST_NOISY = 1.5, 0.6
+NOISY = 1.5
+"""Noise from which on a blur is estimated in the middle of what it can be, not low."""
+_LEAST_NOISY = 0.6
 _ABOVE_NOISE, _FEWEST_RINGS = np.log10(4), 2
 
 
@@ -29,7 +31,7 @@ def blur_of(look: Look) -> Estimate:
     if np.sum(look.features[:BINS] > _ABOVE_NOISE) < _FEWEST_RINGS:
         return Estimate(0.0, 0.3, "too little above the noise to judge")
     least, low, middle = quantiles("blur", look.features)
-    noisy = look.white.level >= _NOISY
+    noisy = look.white.level >= NOISY
     if least >= (_LEAST_NOISY if noisy else LEAST):
         why = f"power falls as under a blur of {low:.1f} to {middle:.1f}"
         return Estimate(middle if noisy else low, 0.5 + 0.5 * min(1.0, least / middle), why)
