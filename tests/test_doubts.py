@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from drfuse_cli.config import Degradation
 from drfuse_cli.degradations import Overrides, assume, describe, doubted_flags
+from drfuse_cli.degradations.seen import seen_in
 from drfuse_cli.imageio import Image
 from drfuse_cli.operators.estimate import Estimate, SourceEstimate, estimate
 from drfuse_cli.operators.simulate import degrade_image, generator
@@ -36,7 +38,7 @@ def shows(
         jpeg=Estimate(100, 0.9, ""),
         stripes=nothing,
     )
-    monkeypatch.setattr("drfuse_cli.operators.estimate.estimate", lambda image: found)
+    monkeypatch.setattr("drfuse_cli.degradations.seen._seen", {FLAT: found})
 
 
 def said(sigma: float, origin: str = "flag", **more: float) -> tuple[Degradation, Degradation]:
@@ -153,7 +155,7 @@ def test_or_else_it_stays(
 
 
 def test_a_file_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise estimated and blur capped, of both files."""
+    """Noise estimated, blur capped and flags doubted, of both files."""
     asked: list[Image] = []
 
     def counted(image: Image) -> SourceEstimate:
@@ -162,8 +164,18 @@ def test_a_file_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = estimate(FLAT)
     monkeypatch.setattr("drfuse_cli.operators.estimate.estimate", counted)
-    assume("ivif", "auto", Overrides(blur_sigma=(2.0, 2.0), cap_blur=True), (FLAT, FLAT))
-    assert len(asked) == 2
+    both = Image(np.zeros((8, 8), np.uint8)), Image(np.zeros((8, 8), np.uint8))
+    told = Overrides(blur_sigma=(2.0, 2.0), cap_blur=True)
+    list(doubted_flags(both, assume("ivif", "auto", told, both)))
+    assert asked == [*both]
+
+
+def test_what_a_file_shows_is_forgotten_with_it() -> None:
+    image = Image(np.zeros((8, 8), np.uint8))
+    seen_in(image)
+    left = weakref.ref(image)
+    del image
+    assert left() is None
 
 
 def test_a_bound_alone_states_nothing() -> None:

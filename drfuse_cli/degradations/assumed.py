@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from drfuse_cli.config import Degradation, Task, preset
 from drfuse_cli.degradations.overrides import Both, Mode, Overrides, SourceFlags
 from drfuse_cli.degradations.scales import scales_of, size_of
+from drfuse_cli.degradations.seen import seen_in
 from drfuse_cli.degradations.stated import overridden, pooled
 
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
     from drfuse_cli.operators.estimate import SourceEstimate
-
-Look = Callable[[], "SourceEstimate"]
-"""What a file shows, found out when first asked."""
 
 _WITHIN_ROUNDING = 0.5
 
@@ -42,28 +38,21 @@ def assume(task: Task, mode: Mode, overrides: Overrides, images: Both[Image]) ->
 def _assume_one(
     mode: Mode, base: Degradation, flags: SourceFlags, scale: int, image: Image
 ) -> Degradation:
-    look = cache(partial(_estimated, image))
     if mode == "auto":
-        start = _measured(look, flags, scale)
+        start = _measured(image, flags, scale)
     else:
         origin = dict.fromkeys(("noise_std", "blur_sigma"), "preset")
         start = replace(pooled(base, mode, scale), origin={**origin, "sr_scale": "sizes"})
     said = overridden(start, flags)
-    return _with_zero_border(_capped(said, look) if flags.cap_blur else said, image)
+    return _with_zero_border(_capped(said, image) if flags.cap_blur else said, image)
 
 
-def _estimated(image: Image) -> SourceEstimate:
-    from drfuse_cli.operators.estimate import estimate
-
-    return estimate(image)
-
-
-def _capped(said: Degradation, look: Look) -> Degradation:
+def _capped(said: Degradation, image: Image) -> Degradation:
     """With no more of a stated Gaussian blur than the file can have been through."""
     estimated = said.origin.get("blur_sigma") in ("estimate", "default")
     if estimated or said.blur_sigma == 0:
         return said
-    most = most_blur(look(), said.sr_scale)
+    most = most_blur(seen_in(image), said.sr_scale)
     if said.blur_sigma <= most:
         return said
     return replace(said, blur_sigma=round(most, 2), origin={**said.origin, "blur_sigma": "capped"})
@@ -77,12 +66,12 @@ def most_blur(found: SourceEstimate, scale: int) -> float:
     return math.inf if found.most_blur is None else found.most_blur * scale
 
 
-def _measured(look: Look, flags: SourceFlags, scale: int) -> Degradation:
+def _measured(image: Image, flags: SourceFlags, scale: int) -> Degradation:
     """What the file tells, unless the flags have told it all."""
     told = flags.noise_std is not None and (flags.blur_sigma is not None or flags.psf is not None)
     if told:
         return Degradation(sr_scale=scale, origin={"sr_scale": "sizes"})
-    return believed(look(), scale)
+    return believed(seen_in(image), scale)
 
 
 def believed(found: SourceEstimate, scale: int = 1) -> Degradation:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from drfuse_cli.config import Degradation
 from drfuse_cli.degradations.assumed import believed, most_blur
 from drfuse_cli.degradations.overrides import Both
+from drfuse_cli.degradations.seen import seen_in
 
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
@@ -26,9 +27,7 @@ def doubted_flags(images: Both[Image], degradations: Both[Degradation]) -> Itera
         blur = blur and said.psf is None and said.blur_sigma > 0
         if not blur and not noise:
             continue
-        from drfuse_cli.operators.estimate import estimate
-
-        found = estimate(image)
+        found = seen_in(image)
         of_blur = _overstated(said, found) if blur else ""
         of_noise = _misstated(said, found) if noise else ""
         yield from (f"source {number}: {text}" for text in (of_blur, of_noise) if text)
