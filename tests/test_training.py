@@ -32,6 +32,7 @@ from drfuse_cli.training.drfusion import DRFusionLearner
 from drfuse_cli.training.learner import learning_rate
 from drfuse_cli.training.losses import (
     WEIGHTS,
+    aim_of,
     fusion_loss,
     gradient_loss,
     ideal_fusion,
@@ -224,7 +225,7 @@ def test_painted_crops_keep_their_brightness() -> None:
 @pytest.mark.parametrize("shrunk", [0, 1])
 def test_crops_of_images_smaller_than_the_crop(folder: Path, shrunk: float) -> None:
     rng = np.random.default_rng(0)
-    first, second = draw_crops(
+    first, second, _ = draw_crops(
         load_pairs((folder,), "ivif"), 2, 128, rng, colourise=True, shrunk=shrunk
     )
     assert first.shape == (2, 1, 128, 128)
@@ -236,7 +237,7 @@ def test_shrunk_crops_show_more_of_the_picture() -> None:
     pair = [CleanPair("ramp", across, across)]
 
     def spans(shrunk: float) -> np.ndarray:
-        first, second = draw_crops(
+        first, second, _ = draw_crops(
             pair, 40, 64, np.random.default_rng(1), colourise=False, shrunk=shrunk
         )
         assert np.allclose(first, second.mean(1, keepdims=True), atol=1e-6)
@@ -349,7 +350,7 @@ def test_losses_are_zero_where_they_should_be_and_prefer_the_right_image() -> No
     assert structure_loss(x1, x1, flat) < structure_loss((x1 + flat) / 2, x1, flat)
     assert gradient_loss(1 - x1, x1) > gradient_loss(flat, x1)
     weights = WEIGHTS["ivif"]
-    assert fusion_loss(x1, x1, x1, weights) < fusion_loss(flat, x1, x1, weights)
+    assert fusion_loss(x1, x1, x1, x1, weights) < fusion_loss(flat, x1, x1, x1, weights)
 
 
 def test_the_ideal_fusion_keeps_texture_and_hot_targets() -> None:
@@ -469,14 +470,38 @@ def test_the_sharper_source_is_chosen() -> None:
 def test_multifocus_learns_from_sharp_pictures_and_from_pairs(folder: Path, tmp_path: Path) -> None:
     pictures = load_pairs((folder / "vis",), "multifocus")
     assert [(pair.name, pair.sharp) for pair in pictures] == [(f"{k}", True) for k in range(3)]
-    first, rgb = draw_crops(pictures, 4, 64, np.random.default_rng(0), colourise=False)
-    assert not np.array_equal(first[:, 0], rgb[:, 0])
+    near, far, sharp = draw_crops(pictures, 4, 64, np.random.default_rng(0), colourise=False)
+    assert not np.array_equal(near[:, 0], far[:, 0])
+    errors = [np.abs(x[:, 0] - sharp[:, 0]) for x in (near, far)]
+    assert all(error.max() > 0.05 for error in errors)
+    assert np.minimum(*errors).mean() < 0.2 * min(error.mean() for error in errors)
     for name, role in (("near", "ir"), ("far", "vis")):
         (tmp_path / "real" / name).mkdir(parents=True)
         for file in (folder / role).iterdir():
             (tmp_path / "real" / name / file.name).write_bytes(file.read_bytes())
     both = load_pairs((tmp_path / "real", folder / "vis"), "multifocus")
     assert [pair.sharp for pair in both] == [False] * 3 + [True] * 3
+    photographed = draw_crops(both[:3], 2, 64, np.random.default_rng(0), colourise=False)
+    assert np.isnan(photographed.sharp).all()
+
+
+def test_fusion_aims_at_the_picture_that_both_foci_were_made_from() -> None:
+    x1, x2, known = torch.zeros(2, 1, 32, 32), torch.ones(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
+    known[1] = torch.nan
+    aim = aim_of(x1, x2, "multifocus", known)
+    assert torch.equal(aim[0], known[0])
+    assert torch.equal(aim[1], sharper(x1, x2)[1])
+
+
+def test_two_batches_in_five_of_near_and_far_are_untouched() -> None:
+    rng = np.random.default_rng(0)
+    clean = [
+        not any(
+            d.noise_std.any() or d.sigma.any() or d.scale > 1 for d in draw("multifocus", 4, rng)
+        )
+        for _ in range(400)
+    ]
+    assert 0.33 < np.mean(clean) < 0.48
 
 
 def test_the_encoder_can_be_kept(folder: Path, tmp_path: Path) -> None:
@@ -569,8 +594,8 @@ def test_a_decoded_image_is_held_against_the_scores_and_the_ideal() -> None:
     flat = torch.full_like(x1, 0.5)
     for task in WEIGHTS:
         good = WEIGHTS[task].ideal(x1, x2)
-        assert decoding_loss(good, x1, x2, task) < decoding_loss(flat, x1, x2, task)
-        assert decoding_loss(x1, x1, x1, task) < decoding_loss(1 - x1, x1, x1, task)
+        assert decoding_loss(good, x1, x2, good, task) < decoding_loss(flat, x1, x2, good, task)
+        assert decoding_loss(x1, x1, x1, x1, task) < decoding_loss(1 - x1, x1, x1, x1, task)
 
 
 def test_patterns_that_no_source_has_are_counted() -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -178,6 +179,18 @@ def through_colour_map(activity: np.ndarray, rng: np.random.Generator) -> np.nda
     return np.stack(planes, axis=-1)
 
 
+class Crops(NamedTuple):
+    """float32 in 0..1: luminance and RGB of both sources, and luminance that is sharp everywhere.
+
+    ``B x 1 x S x S``, ``B x 3 x S x S`` and ``B x 1 x S x S``; the last is not a number where no
+    such picture is known.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    sharp: np.ndarray
+
+
 def draw_crops(
     pairs: list[CleanPair],
     count: int,
@@ -187,19 +200,21 @@ def draw_crops(
     colourise: bool,
     shrunk: float = 0,
     vary: Vary | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Random crops, turned and flipped: luminance ``B x 1 x S x S`` and RGB ``B x 3 x S x S``.
+) -> Crops:
+    """Random crops, turned and flipped.
 
-    float32 in 0..1. Grey second sources come back with equal channels, or three in
+    Grey second sources come back with equal channels, or three in
     four painted where ``colourise`` is set. Sharp pictures become a near and a far focus.
     A share ``shrunk`` of the crops shows up to twice as much, as another camera would.
     """
-    firsts, seconds = [], []
+    firsts, seconds, sharps = [], [], []
     for index in rng.integers(0, len(pairs), count):
         first, second = _cut(pairs[index], size, rng, shrunk)
         if vary:
             first, second = vary(first, second, rng)
+        sharp: np.ndarray = np.full(first.shape, np.nan, np.float32)
         if pairs[index].sharp:
+            sharp = first.astype(np.float32) / 255
             first, second = near_and_far(first, second, rng)
         colour = second.astype(np.float64) / 255
         if colour.ndim == 2:
@@ -209,4 +224,5 @@ def draw_crops(
                 colour = np.repeat(colour[..., None], 3, axis=2)
         firsts.append(first.astype(np.float32)[None] / 255)
         seconds.append(np.ascontiguousarray(colour.transpose(2, 0, 1)).astype(np.float32))
-    return np.stack(firsts), np.stack(seconds)
+        sharps.append(sharp[None])
+    return Crops(np.stack(firsts), np.stack(seconds), np.stack(sharps))

@@ -70,7 +70,7 @@ def see(
     """Crops of both sources as their files would show them: blurred, pooled, noisy, clipped."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     scenes = task == "ivif"
-    first, rgb = draw_crops(
+    first, rgb, _ = draw_crops(
         pairs,
         count,
         size,

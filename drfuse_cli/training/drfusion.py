@@ -20,7 +20,7 @@ from drfuse_cli.training.decoding import decoding_loss
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
 from drfuse_cli.training.denoising import denoising_loss, see, taught
 from drfuse_cli.training.learner import Learner, optimisers
-from drfuse_cli.training.losses import WEIGHTS, fusion_loss, restoration_loss
+from drfuse_cli.training.losses import WEIGHTS, aim_of, fusion_loss, restoration_loss
 from drfuse_cli.training.options import TrainOptions
 from drfuse_cli.training.parts import starting_model
 from drfuse_cli.training.validation import Validation
@@ -109,11 +109,13 @@ class DRFusionLearner(Learner):
     def _fusing_loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:
         o = self.options
         draws = draw(o.task, o.batch_size, rng)
-        first, rgb = draw_crops(
+        crops = draw_crops(
             pairs, o.batch_size, o.crop + 2 * MARGIN, rng, colourise=o.task == "ivif"
         )
-        tensors = torch.from_numpy(first), torch.from_numpy(rgb)
-        inputs, clean = degrade(*tensors, draws, rng, self.device)
+        first, rgb, sharp = map(torch.from_numpy, crops)
+        inputs, clean = degrade(first, rgb, draws, rng, self.device)
+        x1, x2 = clean[:, :1], clean[:, 1:2]
+        ideal = aim_of(x1, x2, o.task, sharp[..., MARGIN:-MARGIN, MARGIN:-MARGIN].to(self.device))
         steps = int(rng.choice(list(_STEP_ODDS), p=list(_STEP_ODDS.values())))
         self.model.correction.belief = float(rng.uniform())
         estimates: list[Tensor] = []
@@ -122,7 +124,7 @@ class DRFusionLearner(Learner):
                 inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
             )
         if o.fusion_only:
-            return decoding_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], o.task)
+            return decoding_loss(state[:, FUSED], x1, x2, ideal, o.task)
         weights = WEIGHTS[o.task]
         restoration = torch.zeros((), device=self.device)
         for index, estimate in enumerate(estimates):
@@ -130,7 +132,7 @@ class DRFusionLearner(Learner):
             errors = [restoration_loss(X, clean, inputs.lifted) for X in seen]
             share = 1.0 if index == len(estimates) - 1 else _EARLIER
             restoration = restoration + share * sum(errors) / len(errors)
-        fused = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], weights)
+        fused = fusion_loss(state[:, FUSED], x1, x2, ideal, weights)
         return fused + weights.restoration * restoration
 
     def _denoising_loss(self, pairs: list[CleanPair], rng: np.random.Generator) -> Tensor:

@@ -173,9 +173,17 @@ WEIGHTS: dict[Task, LossWeights] = {
 }
 
 
-def fusion_loss(f: Tensor, x1: Tensor, x2: Tensor, weights: LossWeights) -> Tensor:
-    """The fusion part of eq. (20) against clean sources, all ``B x 1 x H x W``."""
-    ideal = weights.ideal(x1, x2)
+def aim_of(x1: Tensor, x2: Tensor, task: Task, known: Tensor) -> Tensor:
+    """The picture that fusion of clean sources should give, all ``B x 1 x H x W``.
+
+    It is ``known`` where both were made from it, and the ideal of the task where that is not a
+    number.
+    """
+    return torch.where(known.isnan(), WEIGHTS[task].ideal(x1, x2), known)
+
+
+def fusion_loss(f: Tensor, x1: Tensor, x2: Tensor, ideal: Tensor, weights: LossWeights) -> Tensor:
+    """The fusion part of eq. (20) against clean sources and ``ideal``, all ``B x 1 x H x W``."""
     total = weights.intensity * intensity_loss(f, ideal)
     total = total + weights.gradient * gradient_loss(f, ideal)
     return total + weights.structure * structure_loss(f, x1, x2)

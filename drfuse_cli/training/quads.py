@@ -57,7 +57,7 @@ def draw_quad(
 
     ``colourise`` paints grey visible crops and lays patches of colour over some.
     """
-    infrared, visible = draw_crops(pairs, count, size, rng, colourise=colourise)
+    infrared, visible, _ = draw_crops(pairs, count, size, rng, colourise=colourise)
     visible = np.stack(
         [
             tint(image.transpose(1, 2, 0), rng).transpose(2, 0, 1)

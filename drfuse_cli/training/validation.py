@@ -17,7 +17,7 @@ from drfuse_cli.models import DRFusion
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops, load_pairs
 from drfuse_cli.training.degradations import MARGIN, Draw, degrade
-from drfuse_cli.training.losses import WEIGHTS, fusion_loss
+from drfuse_cli.training.losses import WEIGHTS, aim_of, fusion_loss
 
 _CROP, _LIMIT = 192, 16
 _SCENARIOS = ("noise", "blur", "composite")
@@ -74,7 +74,9 @@ class Validation:
         crops = [
             draw_crops([pair], 1, _CROP + 2 * MARGIN, rng, colourise=False) for pair in self.pairs
         ]
-        first, rgb = (torch.from_numpy(np.concatenate(part)) for part in zip(*crops, strict=True))
+        first, rgb, sharp = (
+            torch.from_numpy(np.concatenate(part)) for part in zip(*crops, strict=True)
+        )
         draws = tuple(
             Draw(
                 torch.full((count,), d.noise_std),
@@ -87,7 +89,9 @@ class Validation:
         )
         inputs, clean = degrade(first, rgb, (draws[0], draws[1]), rng, device)
         state = model(inputs, correction=self.correction)
-        loss = fusion_loss(state[:, FUSED], clean[:, :1], clean[:, 1:2], WEIGHTS[self.task])
+        x1, x2 = clean[:, :1], clean[:, 1:2]
+        ideal = aim_of(x1, x2, self.task, sharp[..., MARGIN:-MARGIN, MARGIN:-MARGIN].to(device))
+        loss = fusion_loss(state[:, FUSED], x1, x2, ideal, WEIGHTS[self.task])
         return psnr(state[:, :1], clean[:, :1]), psnr(state[:, 1:2], clean[:, 1:2]), float(loss)
 
 
