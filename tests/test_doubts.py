@@ -91,6 +91,12 @@ def test_the_bound_is_in_pixels_of_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(doubted_flags((FLAT, FLAT), said(2.0, sr_scale=4))) == []
 
 
+def test_a_blur_of_half_a_pixel_of_the_file_is_not_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    shows(monkeypatch, 0.0, 0.4, most=0.3)
+    for scale, doubted in ((1, 1), (2, 1), (4, 0)):
+        assert len(list(doubted_flags((FLAT, FLAT), said(2.0, sr_scale=scale)))) == doubted
+
+
 def test_of_an_enlarged_file_the_bound_alone_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     shows(monkeypatch, 1.0, 0.9, most=1.5, enlarged=2)
     assert list(doubted_flags((FLAT, FLAT), said(1.4))) == []

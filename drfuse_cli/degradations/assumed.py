@@ -52,18 +52,23 @@ def _capped(said: Degradation, image: Image) -> Degradation:
     estimated = said.origin.get("blur_sigma") in ("estimate", "default")
     if estimated or said.blur_sigma == 0:
         return said
-    most = most_blur(seen_in(image), said.sr_scale)
+    most = most_blur(seen_in(image), said)
     if said.blur_sigma <= most:
         return said
     return replace(said, blur_sigma=round(most, 2), origin={**said.origin, "blur_sigma": "capped"})
 
 
-def most_blur(found: SourceEstimate, scale: int) -> float:
-    """The largest sigma that a file ``scale`` times too small can have been through.
+def most_blur(found: SourceEstimate, said: Degradation) -> float:
+    """The largest sigma that a file can have been through of which a blur is said.
 
-    In pixels of the full size; infinite where the file shows no bound.
+    In pixels of the full size; infinite where the file shows no bound, and of a blur that is
+    less in its own pixels than can be told from a soft lens.
     """
-    return math.inf if found.most_blur is None else found.most_blur * scale
+    from drfuse_cli.operators.estimate import LEAST_BLUR
+
+    if found.most_blur is None or said.blur_sigma < LEAST_BLUR * said.sr_scale:
+        return math.inf
+    return found.most_blur * said.sr_scale
 
 
 def _measured(image: Image, flags: SourceFlags, scale: int) -> Degradation:

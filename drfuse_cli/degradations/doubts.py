@@ -48,7 +48,7 @@ def _overstated(said: Degradation, found: SourceEstimate) -> str:
     seen = believed(found, said.sr_scale)
     sure = seen.origin["blur_sigma"] == "estimate" and "enlarged" not in seen.seen
     sure = sure and found.noise.value < NOISY
-    most = most_blur(found, said.sr_scale)
+    most = most_blur(found, said)
     if sure and said.blur_sigma > _OVERSTATED * seen.blur_sigma:
         shown = f"the file looks like {seen.blur_sigma:.1f}"
     elif said.blur_sigma > most:

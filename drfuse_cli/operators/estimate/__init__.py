@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from drfuse_cli.operators.estimate.blur import NOISY, blur_of, most_blur_of
+from drfuse_cli.operators.estimate.blur import LEAST_BLUR, NOISY, blur_of, most_blur_of
 from drfuse_cli.operators.estimate.border import darkened, zero_border
 from drfuse_cli.operators.estimate.enlarged import enlargement
 from drfuse_cli.operators.estimate.findings import ENOUGH, Estimate, SourceEstimate
@@ -17,7 +17,15 @@ from drfuse_cli.operators.estimate.stripes import striping
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
 
-__all__ = ["ENOUGH", "NOISY", "Estimate", "SourceEstimate", "estimate", "has_zero_border"]
+__all__ = [
+    "ENOUGH",
+    "LEAST_BLUR",
+    "NOISY",
+    "Estimate",
+    "SourceEstimate",
+    "estimate",
+    "has_zero_border",
+]
 
 
 def estimate(image: Image) -> SourceEstimate:

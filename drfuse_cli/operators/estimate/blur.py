@@ -9,7 +9,7 @@ from drfuse_cli.operators.estimate.findings import Estimate
 from drfuse_cli.operators.estimate.learned import quantiles
 from drfuse_cli.operators.estimate.look import Look
 
-LEAST = 0.7
+LEAST_BLUR = 0.7
 """Sigma below which a blur is not told from a soft lens."""
 
 _TOLD_BELOW = 3.0
@@ -32,11 +32,11 @@ def blur_of(look: Look) -> Estimate:
         return Estimate(0.0, 0.3, "too little above the noise to judge")
     least, low, middle = quantiles("blur", look.features)
     noisy = look.white.level >= NOISY
-    if least >= (_LEAST_NOISY if noisy else LEAST):
+    if least >= (_LEAST_NOISY if noisy else LEAST_BLUR):
         why = f"power falls as under a blur of {low:.1f} to {middle:.1f}"
         return Estimate(middle if noisy else low, 0.5 + 0.5 * min(1.0, least / middle), why)
-    if middle < LEAST:
-        confidence = 0.6 + 0.4 * (1 - max(middle, 0.0) / LEAST)
+    if middle < LEAST_BLUR:
+        confidence = 0.6 + 0.4 * (1 - max(middle, 0.0) / LEAST_BLUR)
         return Estimate(0.0, confidence, "as sharp as sharp files are")
     return Estimate(0.0, 0.4, f"perhaps a blur of {middle:.1f}, perhaps a soft scene")
 
