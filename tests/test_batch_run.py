@@ -306,9 +306,9 @@ def failing_sync(monkeypatch: pytest.MonkeyPatch, after: int, number: int) -> It
             raise OSError(number, os.strerror(number))
         sync(handle)
 
-    monkeypatch.setattr("drfuse_cli.imageio.os.fsync", refuse)
+    monkeypatch.setattr("drfuse_cli.imageio.files.os.fsync", refuse)
     yield
-    monkeypatch.setattr("drfuse_cli.imageio.os.fsync", sync)
+    monkeypatch.setattr("drfuse_cli.imageio.files.os.fsync", sync)
 
 
 @pytest.mark.parametrize(

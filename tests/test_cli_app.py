@@ -201,7 +201,7 @@ import drfuse_cli.imageio
 if moment == "read":
     drfuse_cli.imageio.read_image = wait
 if moment == "write":
-    drfuse_cli.imageio.os.fsync = wait
+    drfuse_cli.imageio.files.os.fsync = wait
 sys.argv[1:] = arguments
 from drfuse_cli.cli.app import main
 main()

@@ -231,7 +231,7 @@ def test_a_disk_that_becomes_full(
     def full(handle: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    disturb(monkeypatch, 3, lambda: monkeypatch.setattr("drfuse_cli.imageio.os.fsync", full))
+    disturb(monkeypatch, 3, lambda: monkeypatch.setattr("drfuse_cli.imageio.files.os.fsync", full))
     done = drfuse(*batch, code=4)
     assert "the disk is full" in done.err
     assert done.out == b""
@@ -302,7 +302,6 @@ def test_a_late_interrupt_shows_no_traceback() -> None:
 # A run that hangs while it puts the fourth image in place.
 HANGING = """
 import os, sys, time
-from drfuse_cli import imageio
 
 replace, calls = os.replace, 0
 
@@ -314,7 +313,7 @@ def hang(source, target):
         time.sleep(600)
     replace(source, target)
 
-imageio.os.replace = hang
+os.replace = hang
 from drfuse_cli.cli.app import main
 main()
 """

@@ -241,7 +241,7 @@ def test_interrupted_it_leaves_nothing(
     drfuse("fuse", "mri.nii.gz", "pet.nii.gz", "-o", output, *TASK, code=130)
     assert set(Path().iterdir()) == before
     monkeypatch.setattr(engine, "fuse", fuse)
-    monkeypatch.setattr("drfuse_cli.imageio.os.replace", _interrupt)
+    monkeypatch.setattr("drfuse_cli.imageio.files.os.replace", _interrupt)
     drfuse("fuse", "mri.nii.gz", "pet.nii.gz", "-o", output, *TASK, code=130)
     assert set(Path().iterdir()) == before
 

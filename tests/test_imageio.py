@@ -550,7 +550,7 @@ def test_memory_that_runs_out_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(imageio, "_with_opencv", fail)
+    monkeypatch.setattr(imageio.read, "_with_opencv", fail)
     with pytest.raises(DrfuseError, match="not enough memory") as caught:
         decode_image(png_bytes(noise(5, 7)), "x")
     assert caught.value.code is ExitCode.ENVIRONMENT
