@@ -160,8 +160,13 @@ def _wide_stripes(rng: np.random.Generator) -> Stripes:
     return Stripes(float(np.exp(rng.uniform(np.log(1.5), np.log(9.0)))))
 
 
+def _wide_low_light(rng: np.random.Generator) -> LowLight:
+    return LowLight(rng.uniform(1.1, 2.6), rng.uniform(0.3, 2.2))
+
+
 _WIDE: dict[Kind, Callable[[np.random.Generator], Impairment]] = {
     **_DRAW,
+    "lowlight": _wide_low_light,
     "contrast": _wide_contrast,
     "stripes": _wide_stripes,
 }
@@ -171,7 +176,8 @@ def draw(kind: Kind, rng: np.random.Generator, *, wide: bool = False) -> Impairm
     """One degradation with parameters from the measured ranges.
 
     ``wide``: from ranges that hold other real pairs too, of MSRS and M3SVD, whose stripes come
-    in bands or are twice as strong, and whose infrared keeps more of its span.
+    in bands or are twice as strong, whose infrared keeps more of its span, and whose nights
+    are darker.
     """
     return (_WIDE if wide else _DRAW)[kind](rng)
 

@@ -108,6 +108,8 @@ def test_wide_draws_reach_beyond_the_measured_range() -> None:
     infrared = [draw("contrast", rng(seed), wide=True) for seed in range(60)]
     assert max(one.gain for one in infrared) > 0.8  # type: ignore[attr-defined]
     assert min(one.offset for one in infrared) < 0.18  # type: ignore[attr-defined]
+    nights = [draw("lowlight", rng(seed), wide=True) for seed in range(60)]
+    assert max(one.exponent for one in nights) > 2.3  # type: ignore[attr-defined]
 
 
 # ---- one by one -----------------------------------------------------------------------------

@@ -70,6 +70,20 @@ def moved(learner: RecoFuseLearner, folder: Path) -> set[str]:
     return {name.split(".")[0] for name in before if not torch.equal(before[name], now[name])}
 
 
+def test_nights_are_learned_from_as_they_would_look_lit(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    learner = RecoFuseLearner(
+        options(folder, tmp_path / "a.safetensors", tiny), torch.device("cpu"), tmp_path
+    )
+    day = load_pairs((folder,), "ivif")[0]
+    night = replace(day, second=day.second // 6)
+    taken = learner.taken([day, night])
+    assert np.array_equal(taken[0].second, day.second)
+    assert taken[1].second.mean() > 60 > night.second.mean()
+    assert np.array_equal(taken[1].first, night.first)
+
+
 @pytest.mark.parametrize(
     ("stage", "parts"),
     [

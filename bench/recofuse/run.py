@@ -2,14 +2,15 @@
 
     python bench/recofuse/run.py --data DIR --out runs/recofuse [--weights NAME=FILE ...]
 
-Degrades every pair by the generator (seeded by its name), fuses it with ReCoFuse, with DRFusion
-(degradations estimated) and with classical fusion of the degraded and of the clean sources, and
-scores the fused images with ``drfuse eval --metrics recofuse`` against the clean sources. For the
-networks also the PSNR of the restored sources, in dB over all channels and all sources that the
-generator touched; in rows without a network that of the degraded ones. ``--steps 1,2,4`` adds a
-curve over the number of sampling steps, relative times included; ``--without-refiner`` adds the
-weights without theirs; ``--draws 4`` degrades every
-pair four times, with the seeds from ``--seed`` on.
+Degrades every pair by the generator (seeded by its name; a visible image that is dark as it comes
+gets no darker, and its clean one is what it would look like lit), fuses it with ReCoFuse, with
+DRFusion (degradations estimated) and with classical fusion of the degraded and of the clean
+sources, and scores the fused images with ``drfuse eval --metrics recofuse`` against the clean
+sources. For the networks also the PSNR of the restored sources, in dB over all channels and all
+sources that differ from their clean ones; in rows without a network that of the degraded ones.
+``--steps 1,2,4`` adds a curve over the number of sampling steps, relative times included;
+``--without-refiner`` adds the weights without theirs; ``--draws 4`` degrades every pair four times,
+with the seeds from ``--seed`` on. ``--nights dark`` takes dark images for clean ones as they come.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from drfuse_cli.degradations import Overrides, assume
 from drfuse_cli.engine import Engine
 from drfuse_cli.evaluation.baselines import FUSERS, fuse
 from drfuse_cli.imageio import Image, read_image, write_image
-from drfuse_cli.impairments import INFRARED, VISIBLE, draw_all, impair
+from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
+from drfuse_cli.lighting import lit
 from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
 from drfuse_cli.weights import LoadedWeights, load_weights
@@ -61,23 +63,28 @@ class Made:
 Method = Callable[[Case], Made]
 
 
-def cases(root: Path, seeds: Sequence[int], limit: int | None) -> Iterator[Case]:
+def cases(
+    root: Path, seeds: Sequence[int], limit: int | None, *, light_nights: bool
+) -> Iterator[Case]:
     """Every pair as often as there are seeds."""
     for pair in find_pairs(root, "ivif")[:limit]:
-        clean = read_image(pair.source1), read_image(pair.source2)
+        infrared, visible = read_image(pair.source1), read_image(pair.source2)
+        light = Image(lit(visible.pixels)) if light_nights else visible
+        dark = not np.array_equal(light.pixels, visible.pixels)
         for seed in seeds:
-            seen = _degraded(clean, pair.name, seed)
-            yield Case(f"{pair.name}-{seed}", clean, seen)
+            seen = (
+                _degraded(infrared, INFRARED, generator(seed, pair.name, "ir")),
+                _degraded(visible, VISIBLE, generator(seed, pair.name, "vis"), dark=dark),
+            )
+            yield Case(f"{pair.name}-{seed}", (infrared, light), seen)
 
 
-def _degraded(clean: tuple[Image, Image], name: str, seed: int) -> tuple[Image, Image]:
-    seen = []
-    for image, odds, role in zip(clean, (INFRARED, VISIBLE), ("ir", "vis"), strict=True):
-        rng = generator(seed, name, role)
-        pixels = image.pixels.astype(np.float64) / image.max_value
-        made = impair(pixels, draw_all(odds, rng), rng)
-        seen.append(Image(np.rint(255 * made).astype(np.uint8)))
-    return seen[0], seen[1]
+def _degraded(
+    image: Image, odds: dict[Kind, float], rng: np.random.Generator, *, dark: bool = False
+) -> Image:
+    pixels = image.pixels.astype(np.float64) / image.max_value
+    drawn = tuple(one for one in draw_all(odds, rng) if not (dark and one.kind == "lowlight"))
+    return Image(np.rint(255 * impair(pixels, drawn, rng)).astype(np.uint8))
 
 
 def unrefined(weights: LoadedWeights) -> LoadedWeights:
@@ -167,6 +174,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--draws", type=int, default=1, help="degradations of each pair")
+    parser.add_argument("--nights", choices=("lit", "dark"), default="lit", help="as references")
     options = parser.parse_args()
     named = dict(word.split("=", 1) for word in options.weights)
     main_weights = named.pop("recofuse", None)
@@ -181,7 +189,8 @@ def main() -> None:
         methods |= {f"{name}-degraded": classical(name) for name in CLASSICAL}
         methods |= {f"{name}-clean": classical(name, clean=True) for name in CLASSICAL}
     seeds = range(options.seed, options.seed + options.draws)
-    found = list(cases(options.data, seeds, options.limit))
+    light = options.nights == "lit"
+    found = list(cases(options.data, seeds, options.limit, light_nights=light))
     for case in found:
         for number, image in enumerate(case.seen, 1):
             write_image(options.out / f"degraded{number}" / f"{case.name}.png", image)

@@ -63,6 +63,10 @@ class Learner(ABC):
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
 
+    def taken(self, pairs: list[CleanPair]) -> list[CleanPair]:
+        """The clean pairs as they are learned from."""
+        return pairs
+
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
         """The description of the model for its weight file."""

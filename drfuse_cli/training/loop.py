@@ -83,7 +83,7 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
     checkpoint = run_dir / "checkpoint.pt"
     if options.resume:
         _load_checkpoint(checkpoint, learner)
-    loaded = load_pairs(options.data, options.task)
+    loaded = learner.taken(load_pairs(options.data, options.task))
     pairs = balanced(loaded) if options.balance else loaded
     if options.photographs is not None and options.method == "drfusion":
         pairs = with_photographs(pairs, options.photographs)

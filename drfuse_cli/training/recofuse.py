@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drfuse_cli.errors import DrfuseError
+from drfuse_cli.lighting import lit
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
@@ -89,9 +90,14 @@ class RecoFuseLearner(Learner):
                 hint="leave --task out, or use --method drfusion",
             )
         self.run_dir = run_dir
-        self.held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
+        held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
+        self.held_back = self.taken(held_back)
         self._begin(_start(options))
         self.stage: Stage | None = None
+
+    def taken(self, pairs: list[CleanPair]) -> list[CleanPair]:
+        """Nights as they would look lit: dark as they are, they teach to leave nights dark."""
+        return [replace(pair, second=lit(pair.second)) for pair in pairs]
 
     def architecture(self) -> dict[str, Any]:
         return self.model.arch.as_dict()

@@ -1,0 +1,51 @@
+"""What a dark picture would look like in light: where the restoration of nights is to go."""
+
+from __future__ import annotations
+
+import numpy as np
+
+LIT = 0.36
+"""Mean luminance (0..1) from which on a picture is not dark."""
+_AT_LEAST = 0.26
+"""The mean that the darkest one gets."""
+_FLATTEST = 0.3
+"""Of the exponents: beyond, rounding of the dark levels shows."""
+_HALVINGS = 16
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def exponent(luma: np.ndarray) -> float:
+    """Of the tone curve ``x ** exponent`` that lights a picture, 0.3 to 1; ``luma`` in 0..1.
+
+    The mean becomes 0.26 to 0.36, the higher the brighter it was: nights stay darker than days.
+    """
+    mean = float(luma.mean())
+    if mean >= LIT:
+        return 1.0
+    wanted = _AT_LEAST + (LIT - _AT_LEAST) * mean / LIT
+    levels, counts = np.unique(np.rint(luma * 255), return_counts=True)
+    shares = counts / counts.sum()
+    low, high = _FLATTEST, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if float(shares @ (levels / 255) ** middle) > wanted:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def lit(image: np.ndarray) -> np.ndarray:
+    """A picture as it would look lit, uint8 or uint16, ``H x W`` or ``H x W x 3``.
+
+    Of colour the curve is that of its luminance, so that hues stay. One that is not dark comes
+    back as it is.
+    """
+    white = float(np.iinfo(image.dtype).max)
+    luma = (image @ _LUMA if image.ndim == 3 else image) / white
+    curve = exponent(luma)
+    if curve == 1:
+        return image
+    gain = np.maximum(luma, 1 / 255) ** (curve - 1)
+    brighter = image * (gain[..., None] if image.ndim == 3 else gain)
+    return np.rint(np.minimum(brighter, white)).astype(image.dtype)
