@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 LIT = 0.36
@@ -11,6 +12,8 @@ _AT_LEAST = 0.26
 _FLATTEST = 0.3
 """Of the exponents: beyond, rounding of the dark levels shows."""
 _HALVINGS = 16
+_GRAIN = 2.0
+"""Grey levels of noise and compression that light would bring out, taken away before."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -36,16 +39,20 @@ def exponent(luma: np.ndarray) -> float:
 
 
 def lit(image: np.ndarray) -> np.ndarray:
-    """A picture as it would look lit, uint8 or uint16, ``H x W`` or ``H x W x 3``.
+    """A picture as it would look lit, uint8, ``H x W`` or RGB ``H x W x 3``.
 
-    Of colour the curve is that of its luminance, so that hues stay. One that is not dark comes
-    back as it is.
+    Grain of the dark is smoothed away by non-local means (Buades et al. 2005) first. Of colour
+    the curve is that of its luminance, so that hues stay. One that is not dark comes back as it is.
     """
-    white = float(np.iinfo(image.dtype).max)
-    luma = (image @ _LUMA if image.ndim == 3 else image) / white
+    luma = (image @ _LUMA if image.ndim == 3 else image) / 255
     curve = exponent(luma)
     if curve == 1:
         return image
-    gain = np.maximum(luma, 1 / 255) ** (curve - 1)
-    brighter = image * (gain[..., None] if image.ndim == 3 else gain)
-    return np.rint(np.minimum(brighter, white)).astype(image.dtype)
+    if image.ndim == 3:
+        smooth = cv2.fastNlMeansDenoisingColored(image, None, _GRAIN, _GRAIN, 5, 15)
+        gain = np.maximum(smooth @ _LUMA, 1) / 255
+        brighter = smooth * gain[..., None] ** (curve - 1)
+    else:
+        smooth = cv2.fastNlMeansDenoising(image, None, _GRAIN, 5, 15)
+        brighter = 255 * (smooth / 255) ** curve
+    return np.rint(np.minimum(brighter, 255)).astype(np.uint8)

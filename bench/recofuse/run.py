@@ -26,13 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
+from drfuse_cli.colour import luma8
 from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.degradations import Overrides, assume
 from drfuse_cli.engine import Engine
 from drfuse_cli.evaluation.baselines import FUSERS, fuse
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
-from drfuse_cli.lighting import lit
+from drfuse_cli.lighting import exponent, lit
 from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
 from drfuse_cli.weights import LoadedWeights, load_weights
@@ -69,14 +70,18 @@ def cases(
     """Every pair as often as there are seeds."""
     for pair in find_pairs(root, "ivif")[:limit]:
         infrared, visible = read_image(pair.source1), read_image(pair.source2)
-        light = Image(lit(visible.pixels)) if light_nights else visible
-        dark = not np.array_equal(light.pixels, visible.pixels)
+        light = Image(lit(_eight_bits(visible))) if light_nights else visible
+        dark = light_nights and exponent(luma8(visible) / 255) < 1
         for seed in seeds:
             seen = (
                 _degraded(infrared, INFRARED, generator(seed, pair.name, "ir")),
                 _degraded(visible, VISIBLE, generator(seed, pair.name, "vis"), dark=dark),
             )
             yield Case(f"{pair.name}-{seed}", (infrared, light), seen)
+
+
+def _eight_bits(image: Image) -> np.ndarray:
+    return np.rint(image.pixels * (255 / image.max_value)).astype(np.uint8)
 
 
 def _degraded(
