@@ -17,6 +17,7 @@ from drfuse_cli.engine import Engine
 from drfuse_cli.engine.recofuse import _blended
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.networks.precision import Precision
+from drfuse_cli.scenes import render
 from drfuse_cli.weights import load_weights
 
 
@@ -65,6 +66,21 @@ def test_a_pair_becomes_one_image(
     assert not first.colour
     assert second.colour
     assert not np.array_equal(fused.pixels, second.pixels)
+
+
+def test_stripes_of_infrared_are_taken_out_first(weights: Path) -> None:
+    """The networks see nearly the same picture with stripes as without."""
+    infrared, visible = render("street-day", 160, 128, 0)
+    levels = infrared.pixels.astype(np.float64)
+    offsets = np.random.default_rng(0).normal(0, 4, levels.shape[1])
+    striped = Image(np.rint(levels + offsets).clip(0, 255).astype(np.uint8))
+    engine = Engine(load_weights(str(weights), "ivif", "recofuse"), FuseOptions(method="recofuse"))
+    clean, seen = (
+        engine.fuse(image, visible, (Degradation(), Degradation())).sources[0].pixels.astype(float)
+        for image in (infrared, striped)
+    )
+    columns = (seen - clean).mean(0)
+    assert np.abs(columns).mean() < 0.35 * np.abs(offsets).mean()
 
 
 def test_what_it_does_not_use_is_said(

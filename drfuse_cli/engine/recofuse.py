@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -23,6 +24,7 @@ from drfuse_cli.models.recofuse import Restored
 from drfuse_cli.networks.precision import Precision, autocast
 from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.operators.build import build_operator
+from drfuse_cli.operators.estimate import without_stripes
 from drfuse_cli.operators.grid import Grid
 from drfuse_cli.operators.operator import Operator
 from drfuse_cli.samplers.mean_reverting import TIMES
@@ -55,8 +57,8 @@ class RecoFuseRunner(Runner):
         started = time.perf_counter()
         filled = [*pairs, *[pairs[-1]] * (rung.batch - len(pairs))]
         infrared, visible = (
-            torch.stack([_enlarged(pair.sources[i], pair.grid.canvas) for pair in filled])
-            for i in (0, 1)
+            torch.stack([_enlarged(take(pair), pair.grid.canvas) for pair in filled])
+            for take in (_infrared, _visible)
         )
         seen = visible.to(self.device), infrared.to(self.device)
         walked = _blended(self._walk, *seen, rung.tile) if rung.tile else self._walk(*seen)
@@ -134,6 +136,17 @@ def _ramp(window: Window) -> Tensor:
 
     rows, columns = map(rise, window.outer)
     return rows[:, None] * columns
+
+
+def _infrared(pair: Prepared) -> Planes:
+    """Without its stripes: what the networks leave of them shows in the fused image as a weave."""
+    source = pair.sources[0]
+    levels = np.asarray(255 * source.luma, np.float32)
+    return replace(source, luma=without_stripes(levels) / 255)
+
+
+def _visible(pair: Prepared) -> Planes:
+    return pair.sources[1]
 
 
 def _enlarged(source: Planes, canvas: tuple[int, int]) -> Tensor:

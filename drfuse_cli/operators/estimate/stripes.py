@@ -7,17 +7,24 @@ import math
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from drfuse_cli.operators.estimate.findings import Estimate
 from drfuse_cli.operators.estimate.planes import Plane
 
 Array = npt.NDArray[np.float64]
 
+_AROUND = 31
+"""Columns over which offsets are none on average: stripes may come in bands."""
+_ROWS = 160
+"""The most that are looked at for it."""
 _BANDS = 12
 _WIDTH = 5
 _SMALLEST = 64
 _LEAST, _ALIKE = 0.4, 0.75
 _LIMIT = 3.7
+_STANDS_OUT = 6.0
+"""Times the median offset from which on one is a pole or the edge of a wall."""
 
 
 def striping(plane: Plane) -> Estimate:
@@ -32,6 +39,23 @@ def striping(plane: Plane) -> Estimate:
     if std >= _LEAST and alike >= _ALIKE:
         return Estimate(std, min(1.0, alike), f"{name} keep their offset over the whole image")
     return Estimate(0.0, 1 - max(alike, 0.0), "no pattern repeats over the whole image")
+
+
+def without_stripes(plane: Plane) -> Plane:
+    """A plane in grey levels less the offsets of its columns; as it is if none are seen.
+
+    Columns alone: rows of a scene hold horizons.
+    """
+    std, alike = _pattern(plane) if min(plane.shape) >= _SMALLEST else (0.0, 0.0)
+    if std < _LEAST or alike < _ALIKE:
+        return plane
+    rows = plane[:: math.ceil(len(plane) / _ROWS)]
+    padded = np.pad(rows, ((0, 0), (_AROUND // 2, _AROUND // 2)), mode="reflect")
+    # A median keeps edges, which a mean would spread over all columns around.
+    around = np.median(sliding_window_view(padded, _AROUND, axis=1), axis=-1)
+    offsets = np.median(rows - around, axis=0)
+    limit = _STANDS_OUT * float(np.median(np.abs(offsets)))
+    return np.asarray(plane - offsets.clip(-limit, limit), np.float32)
 
 
 def _pattern(plane: Plane) -> tuple[float, float]:
