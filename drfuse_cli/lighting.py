@@ -41,18 +41,15 @@ def exponent(luma: np.ndarray) -> float:
 def lit(image: np.ndarray) -> np.ndarray:
     """A picture as it would look lit, uint8, ``H x W`` or RGB ``H x W x 3``.
 
-    Grain of the dark is smoothed away by non-local means (Buades et al. 2005) first. Of colour
-    the curve is that of its luminance, so that hues stay. One that is not dark comes back as it is.
+    Grain of the dark is smoothed away by non-local means (Buades et al. 2005) first. Every channel
+    goes through the same curve, the inverse of what darkness does to it. One that is not dark comes
+    back as it is.
     """
-    luma = (image @ _LUMA if image.ndim == 3 else image) / 255
-    curve = exponent(luma)
+    curve = exponent((image @ _LUMA if image.ndim == 3 else image) / 255)
     if curve == 1:
         return image
     if image.ndim == 3:
         smooth = cv2.fastNlMeansDenoisingColored(image, None, _GRAIN, _GRAIN, 5, 15)
-        gain = np.maximum(smooth @ _LUMA, 1) / 255
-        brighter = smooth * gain[..., None] ** (curve - 1)
     else:
         smooth = cv2.fastNlMeansDenoising(image, None, _GRAIN, 5, 15)
-        brighter = 255 * (smooth / 255) ** curve
-    return np.rint(np.minimum(brighter, 255)).astype(np.uint8)
+    return np.rint(255 * (smooth / 255) ** curve).astype(np.uint8)

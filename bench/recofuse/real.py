@@ -1,6 +1,6 @@
 """ReCoFuse on real degraded pairs that come with references.
 
-    python bench/recofuse/real.py --data DIR --out DIR [--weights FILE]
+    python bench/recofuse/real.py --data DIR --out DIR [--weights FILE] [--steps N]
 
 ``--data`` holds ``ir/LQ``, ``ir/HQ``, ``vi/LQ`` and ``vi/HQ`` with the same names. Prints the PSNR
 of both sources against their references, as they came and restored, and writes the fused and the
@@ -55,8 +55,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights")
+    parser.add_argument("--steps", type=int, default=6)
     options = parser.parse_args()
-    wanted = FuseOptions(method="recofuse", steps=6)
+    wanted = FuseOptions(method="recofuse", steps=options.steps)
     engine = Engine(load_weights(options.weights, "ivif", "recofuse"), wanted)
     print("| pair | infrared | restored | visible | restored |\n|---|---|---|---|---|")
     found = []
