@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drfuse_cli.lighting import LIT, lit
+from drfuse_cli.training.lighting import LIT, lit
 
 
 def night(mean: float, colour: bool = False) -> np.ndarray:

@@ -33,9 +33,9 @@ from drfuse_cli.engine import Engine
 from drfuse_cli.evaluation.baselines import FUSERS, fuse
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
-from drfuse_cli.lighting import exponent, lit
 from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
+from drfuse_cli.training.lighting import exponent, lit
 from drfuse_cli.weights import LoadedWeights, load_weights
 
 CLEAN = Degradation(), Degradation()

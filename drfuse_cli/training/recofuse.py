@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.lighting import lit
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
@@ -24,6 +23,7 @@ from drfuse_cli.samplers.mean_reverting import TIMES
 from drfuse_cli.samplers.recofuse import Latents, advance, start, times
 from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.learner import Learner, optimisers
+from drfuse_cli.training.lighting import lit
 from drfuse_cli.training.options import Stage, TrainOptions
 from drfuse_cli.training.quads import Quad, draw_quad
 from drfuse_cli.training.refining import fusion_loss, refining_loss
