@@ -15,7 +15,7 @@ from drfuse_cli.operators.estimate.planes import Plane
 Array = npt.NDArray[np.float64]
 
 _AROUND = 31
-"""Columns over which offsets are none on average: stripes may come in bands."""
+"""Columns that one is compared with, itself in the middle: stripes may come in bands."""
 _ROWS = 160
 """The most that are looked at for it."""
 _BANDS = 12
