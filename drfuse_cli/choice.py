@@ -1,8 +1,8 @@
 """``--method auto``: what a pair shows decides between DRFusion and ReCoFuse.
 
 DRFusion undoes what a linear operator describes: blur, pooling, noise. ReCoFuse has learned to
-undo haze, low light, low contrast and stripes, and does not sharpen. DRFusion stays unless
-something is found that is for ReCoFuse alone. Noise is for both.
+undo haze, low light and low contrast, and does not sharpen. DRFusion stays unless something is
+found that is for ReCoFuse alone. Noise is for both, and stripes are taken out before either.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 # Set on training pairs by bench/choice/thresholds.py; in grey levels (0..255) where they have one.
 VEILED_BLACK, VEILED_WHITE, VEILED_CONTRAST = 30.0, 243.0, 0.28
 DARK_MEDIAN = 7.0
-FLAT_BLACK, FLAT_SPAN = 30.0, 160.0
-STRIPES = 1.0
+FLAT_BLACK, FLAT_SPAN = 18.0, 160.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Choice:
     reasons: tuple[str, ...]
 
     def describe(self) -> str:
-        """``stripes of 2.6 grey levels in source 1, haze in source 2 ...: recofuse``."""
+        """``low contrast in source 1 ..., haze in source 2 ...: recofuse``."""
         return f"{', '.join(self.reasons)}: {self.method}"
 
 
@@ -62,19 +61,24 @@ def settled(task: Task, mode: Mode, overrides: Overrides) -> Choice | None:
     return None
 
 
-def choose(images: tuple[Image, Image], estimates: tuple[SourceEstimate, SourceEstimate]) -> Choice:
+def choose(
+    images: tuple[Image, Image],
+    estimates: tuple[SourceEstimate, SourceEstimate],
+    *,
+    striped: bool = False,
+) -> Choice:
     """The method for an infrared and a visible source, by what they and their estimates show.
 
     Deterministic. Sources of different size are for DRFusion, which enlarges. Tones may be those
-    of the scene, so they give way to a blur; stripes never are, and do not.
+    of the scene, so they give way to a blur; but no scene is flat where its camera, whose stripes
+    were taken out (``striped``), is known to be poor.
     """
-    blurs, stripes = _blurs(estimates), _stripes(estimates[0])
-    flat, veiled = _flat(tones(images[0])), _veiled(tones(images[1]))
-    unlike = _unlike(images)
-    if unlike or not (flat or stripes or veiled) or (blurs and not stripes):
-        undone = unlike + blurs or _noises(estimates) or ["nothing but what DRFusion undoes"]
-        return Choice("drfusion", (*undone, *_left_in(flat + stripes + veiled)))
-    return Choice("recofuse", (*flat, *stripes, *veiled, *_left_in(blurs)))
+    unlike, blurs = _unlike(images), _blurs(estimates)
+    flat, veiled = _flat(images[0]), _veiled(images[1])
+    if not unlike and ((flat and striped) or ((flat or veiled) and not blurs)):
+        return Choice("recofuse", (*flat, *veiled, *_left_in(blurs)))
+    undone = unlike + blurs or _noises(estimates) or ["nothing but what DRFusion undoes"]
+    return Choice("drfusion", (*undone, *_left_in(flat + veiled)))
 
 
 def _left_in(reasons: list[str]) -> list[str]:
@@ -96,18 +100,15 @@ def _noises(estimates: tuple[SourceEstimate, SourceEstimate]) -> list[str]:
     return [f"noise of std {std:.1f} in source {n}" for n, std in enumerate(stds, 1) if std > 0]
 
 
-def _stripes(found: SourceEstimate) -> list[str]:
-    std = found.stripes.value if found.stripes.trusted else 0.0
-    return [f"stripes of {std:.1f} grey levels in source 1"] if std >= STRIPES else []
-
-
-def _flat(seen: Tones) -> list[str]:
+def _flat(image: Image) -> list[str]:
+    seen = tones(image)
     if seen.black >= FLAT_BLACK and seen.span <= FLAT_SPAN:
         return [f"low contrast in source 1 (levels {seen.black:.0f} to {seen.bright:.0f})"]
     return []
 
 
-def _veiled(seen: Tones) -> list[str]:
+def _veiled(image: Image) -> list[str]:
+    seen = tones(image)
     if seen.median <= DARK_MEDIAN:
         return [f"low light in source 2 (median level {seen.median:.0f})"]
     no_black, no_white = seen.black >= VEILED_BLACK, seen.white <= VEILED_WHITE

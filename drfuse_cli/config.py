@@ -27,6 +27,8 @@ Agc = Literal["auto", "none", "percentile", "clahe"]
 
 Fit = Literal["none", "crop", "letterbox"]
 
+Destripe = Literal["auto", "none", "columns", "rows", "both"]
+
 
 @dataclass(frozen=True)
 class Degradation:

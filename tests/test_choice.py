@@ -17,6 +17,7 @@ from drfuse_cli.impairments import Haze, Impairment, LowContrast, LowLight, Stri
 from drfuse_cli.operators.estimate import SourceEstimate, estimate
 from drfuse_cli.operators.simulate import degrade_image
 from drfuse_cli.scenes import render
+from drfuse_cli.sources import Assumptions, take_pair
 
 Both = tuple[Image, Image]
 SCENES = ("street-day", "street-night", "drone")
@@ -74,9 +75,8 @@ def test_operators_are_for_drfusion(name: PresetName) -> None:
         (1, FLAT, "haze in source 2"),
         (1, LowLight(4.5, 4.0), "low light in source 2 (median level"),
         (0, FLAT, "low contrast in source 1 (levels"),
-        (0, STRIPES, "stripes of "),
     ],
-    ids=["haze", "contrast", "lowlight", "contrast-ir", "stripes"],
+    ids=["haze", "contrast", "lowlight", "contrast-ir"],
 )
 def test_the_rest_is_for_recofuse(
     name: str, source: int, impairment: Impairment, said: str
@@ -89,41 +89,52 @@ def test_the_rest_is_for_recofuse(
 
 def test_all_that_is_found_is_told() -> None:
     images = list(clean("street-day"))
-    images[0] = impair_image(images[0], (FLAT, STRIPES), rng())
+    images[0] = impair_image(images[0], (FLAT,), rng())
     images[1] = impair_image(images[1], (HAZE,), rng())
     both = images[0], images[1]
     choice = choose(both, (estimate(both[0]), estimate(both[1])))
-    assert [reason.split()[0] for reason in choice.reasons] == ["low", "stripes", "haze"]
+    assert [reason.split()[0] for reason in choice.reasons] == ["low", "haze"]
 
 
-def test_a_blur_outweighs_tones_and_gives_way_to_stripes() -> None:
+def test_a_blur_outweighs_tones() -> None:
     first, second = clean("street-day")
     hazy = impair_image(second, (HAZE,), rng())
     estimates = found("street-day", 0), estimate(hazy)
     assert choose((first, hazy), estimates).method == "recofuse"
     blurred = estimates[0], replace(estimates[1], blur=replace(estimates[1].blur, value=2.0,
                                                                confidence=0.9))  # fmt: skip
-    told = choose((first, hazy), blurred)
-    assert told.method == "drfusion"
-    assert told.reasons[0] == "blur of sigma 2.0 in source 2"
-    assert told.reasons[1].startswith("haze in source 2")
-    assert told.reasons[1].endswith("(left in)")
-    striped = replace(estimates[0], stripes=replace(estimates[0].stripes, value=3.0,
-                                                    confidence=0.9)), blurred[1]  # fmt: skip
-    told = choose((first, hazy), striped)
-    assert told.method == "recofuse"
-    assert told.reasons[0] == "stripes of 3.0 grey levels in source 1"
-    assert told.reasons[-1] == "blur of sigma 2.0 in source 2 (left in)"
+    for striped in (False, True):
+        told = choose((first, hazy), blurred, striped=striped)
+        assert told.method == "drfusion"
+        assert told.reasons[0] == "blur of sigma 2.0 in source 2"
+        assert told.reasons[1].startswith("haze in source 2")
+        assert told.reasons[1].endswith("(left in)")
     small = Image(np.ascontiguousarray(first.pixels[::2, ::2]))
     assert choose((small, hazy), estimates).reasons[0] == "sources of 160x120 and 320x240"
 
 
-def test_faint_and_doubtful_stripes_are_no_reason() -> None:
-    images, (one, two) = clean("street-day"), (found("street-day", 0), found("street-day", 1))
-    for value, confidence, method in ((3.0, 0.9, "recofuse"), (3.0, 0.4, "drfusion"),
-                                      (0.6, 0.9, "drfusion")):  # fmt: skip
-        striped = replace(one, stripes=replace(one.stripes, value=value, confidence=confidence))
-        assert choose(images, (striped, two)).method == method
+def test_a_blur_gives_way_where_a_flat_picture_had_stripes() -> None:
+    first, second = clean("street-day")
+    flat = impair_image(first, (FLAT,), rng())
+    blurred = replace(found("street-day", 1).blur, value=2.0, confidence=0.9)
+    estimates = estimate(flat), replace(found("street-day", 1), blur=blurred)
+    assert choose((flat, second), estimates).method == "drfusion"
+    told = choose((flat, second), estimates, striped=True)
+    assert told.method == "recofuse"
+    assert told.reasons[0].startswith("low contrast in source 1")
+    assert told.reasons[-1] == "blur of sigma 2.0 in source 2 (left in)"
+    small = Image(np.ascontiguousarray(flat.pixels[::2, ::2]))
+    assert choose((small, second), estimates, striped=True).method == "drfusion"
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_stripes_are_no_reason(name: str) -> None:
+    """They are taken out before either method."""
+    told = Assumptions("ivif", "auto", Overrides(), destripe="auto")
+    striped = impair_image(clean(name)[0], (STRIPES,), rng())
+    images, intake = take_pair((striped, clean(name)[1]), told)
+    assert intake.stripes is not None
+    assert choose(images, (estimate(images[0]), found(name, 1)), striped=True).method == "drfusion"
 
 
 # ---- what leaves no choice ------------------------------------------------------------------

@@ -25,13 +25,13 @@ DEGRADATION = "--degrade --noise-std --blur-sigma --psf --sr-scale"
 SURFACE = {
     "fuse": "source1 source2 --output -o --task --profile --degrade --noise-std --blur-sigma "
     "--cap-blur --psf --sr-scale --register --crop "
-    "--motion --agc --fit --method "
+    "--motion --agc --destripe --fit --method "
     "--weights --steps --no-correction --correction --self-ensemble --device --precision --tile "
     "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis "
     "--colormap --ignore-geometry",
     "batch": "root second --output -o --task --profile --pairs --allow-unpaired --degrade "
     "--noise-std --blur-sigma --cap-blur --psf --sr-scale "
-    "--register --crop --motion --agc --fit --method --weights --steps --no-correction "
+    "--register --crop --motion --agc --destripe --fit --method --weights --steps --no-correction "
     "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers "
     "--shard --engine --ray-address --fail-fast --dry-run "
     "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
@@ -50,8 +50,8 @@ SURFACE = {
     "--checkpoint-every --run-dir --correction --stage --size --regularisation --image-loss "
     "--threads --overwrite",
     "inspect": "images --json",
-    "calibrate": "root --name --output -o --task --roles --register --crop --agc --fit --limit "
-    "--workers --allow-unpaired --overwrite --json",
+    "calibrate": "root --name --output -o --task --roles --register --crop --agc --destripe --fit "
+    "--limit --workers --allow-unpaired --overwrite --json",
     "bench": "--size --batch-size --precision --device --task --degrade --weights --steps --tile "
     "--workers --seconds --json",
     "doctor": "--json",

@@ -54,6 +54,7 @@ def test_the_fused_image_and_the_sidecar(drfuse: Cli, folder: Path) -> None:
     registration = document.pop("registration")
     assert (registration["mode"], registration["applied"]) == ("auto", None)
     assert document.pop("agc") == {"mode": "auto", "sources": [None, None]}
+    assert document.pop("destripe") == {"mode": "none", "columns": None, "rows": None}
     assert document.pop("fit") is document.pop("profile") is document.pop("crop") is None
     assert document == {
         "schema": "drfuse.fuse/1",

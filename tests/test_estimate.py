@@ -13,9 +13,7 @@ from drfuse_cli.operators.estimate import (
     SourceEstimate,
     estimate,
     has_zero_border,
-    without_stripes,
 )
-from drfuse_cli.operators.estimate.planes import channels_of, luma
 from drfuse_cli.operators.simulate import degrade_image
 from drfuse_cli.scenes import render
 
@@ -319,33 +317,6 @@ def test_the_quality_of_jpeg(scene: tuple[Image, Image], number: int, quality: i
 def test_no_jpeg(scene: tuple[Image, Image]) -> None:
     for image in (*scene, noisy(scene[1], 5), texture()):
         assert estimate(image).jpeg.value == 100
-
-
-def test_without_stripes_nothing_is_taken_out(scene: tuple[Image, Image]) -> None:
-    plane = luma(channels_of(scene[0]))
-    assert without_stripes(plane) is plane
-    small = np.zeros((32, 32), np.float32)
-    assert without_stripes(small) is small
-
-
-@pytest.mark.parametrize("std", [0.0, 5.0])
-def test_offsets_of_columns_are_taken_out(scene: tuple[Image, Image], std: float) -> None:
-    """Most of them, beside walls and squares that stand above one another."""
-    for plane in (scene[0].pixels, texture().pixels):
-        offsets = np.random.default_rng(0).normal(0, 3, plane.shape[1])
-        grain = np.random.default_rng(1).normal(0, std, plane.shape)
-        rid = without_stripes(np.asarray(plane + grain + offsets, np.float32))
-        left = (rid - plane - grain).mean(0)
-        assert np.abs(left - left.mean()).mean() < 0.6 * np.abs(offsets).mean()
-
-
-def test_a_wall_from_top_to_bottom_stays() -> None:
-    plane = np.random.default_rng(0).normal(100, 2, (128, 160)).astype(np.float32)
-    plane[:, 80:] += 60
-    striped = plane + np.random.default_rng(1).normal(0, 2, 160).astype(np.float32)
-    rid = without_stripes(striped)
-    assert np.abs(rid - plane).mean(0).max() < 20
-    assert (rid[:, 90:].mean() - rid[:, :70].mean()) > 55
 
 
 @pytest.mark.parametrize("axis", [0, 1])

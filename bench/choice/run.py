@@ -18,13 +18,16 @@ from pathlib import Path
 
 from drfuse_cli.choice import choose
 from drfuse_cli.config import Method, preset
+from drfuse_cli.degradations import Overrides
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.evaluation.cases import CLEAN, Both, CleanPair, clean_pairs, make_case
 from drfuse_cli.impairments import impair_image
 from drfuse_cli.kinds import draw_kinds, parse_kinds
 from drfuse_cli.operators.estimate import estimate
 from drfuse_cli.operators.simulate import generator
+from drfuse_cli.sources import Assumptions, take_pair
 
+AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
 SEED = 2026
 PRESETS = ("noise", "blur", "composite")
 KINDS = (
@@ -54,10 +57,11 @@ class Row:
 def rows(pairs: list[CleanPair], settings: list[str]) -> Iterator[Row]:
     for setting in settings:
         for pair in pairs:
-            images, expected = spoilt(pair, setting)
+            seen, expected = spoilt(pair, setting)
+            images, intake = take_pair(seen, AUTO)
             estimates = estimate(images[0]), estimate(images[1])
             start = time.process_time()
-            choice = choose(images, estimates)
+            choice = choose(images, estimates, striped=intake.stripes is not None)
             seconds = time.process_time() - start
             yield Row(setting, pair.name, expected, choice.method, choice.reasons, seconds)
 
@@ -77,8 +81,8 @@ def impaired(pair: CleanPair, setting: str) -> tuple[Both, Method]:
         impair_image(image, drawn[i], generator(SEED, pair.name, pair.roles[i]))
         for i, image in enumerate(pair.read())
     )
-    beyond_noise = any(one.kind != "noise" for source in drawn for one in source)
-    return (first, second), "recofuse" if beyond_noise else "drfusion"
+    tonal = any(one.kind not in ("noise", "stripes") for source in drawn for one in source)
+    return (first, second), "recofuse" if tonal else "drfusion"
 
 
 def table(found: list[Row]) -> list[str]:

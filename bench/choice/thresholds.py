@@ -27,7 +27,7 @@ from drfuse_cli.operators.simulate import degrade_image, generator
 
 SEED = 11
 KINDS = (
-    ("ir:contrast", "ir:contrast,ir:noise", "ir:stripes"),
+    ("ir:contrast", "ir:contrast,ir:noise"),
     ("vis:haze", "vis:haze,vis:noise", "vis:contrast", "vis:lowlight", "vis:lowlight,vis:noise"),
 )
 PRESETS = ("none", "noise", "blur")
@@ -52,7 +52,7 @@ def _veiled(seen: Tones, black: float, white: float, contrast: float) -> bool:
 
 
 SIGNS = (
-    Sign(0, "FLAT_BLACK", (20, 30, 40, 50), lambda t, v: _flat(t, v, choice.FLAT_SPAN)),
+    Sign(0, "FLAT_BLACK", (10, 18, 30, 40), lambda t, v: _flat(t, v, choice.FLAT_SPAN)),
     Sign(0, "FLAT_SPAN", (140, 150, 160, 170), lambda t, v: _flat(t, choice.FLAT_BLACK, v)),
     Sign(1, "VEILED_BLACK", (15, 30, 45),
          lambda t, v: _veiled(t, v, choice.VEILED_WHITE, choice.VEILED_CONTRAST)),

@@ -16,12 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from drfuse_cli.config import Degradation, FuseOptions
+from drfuse_cli.degradations import Overrides
 from drfuse_cli.engine import Engine
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.metrics import psnr
+from drfuse_cli.sources import Assumptions, take_pair
 from drfuse_cli.weights import load_weights
 
 SOURCES = ("ir", "vi")
+AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
 
 
 def compared(image: Image, reference: Image) -> float:
@@ -38,7 +41,8 @@ def rows(engine: Engine, data: Path, out: Path) -> Iterator[tuple[str, list[floa
             [read_image(data / source / quality / file.name) for source in SOURCES]
             for quality in ("LQ", "HQ")
         )
-        result = engine.fuse(seen[0], seen[1], (Degradation(), Degradation()))
+        images, _ = take_pair((seen[0], seen[1]), AUTO)
+        result = engine.fuse(*images, (Degradation(), Degradation()))
         for name, image in zip(("fused", *SOURCES), (result.fused, *result.sources), strict=True):
             (out / name).mkdir(parents=True, exist_ok=True)
             write_image(out / name / f"{file.stem}.png", image)

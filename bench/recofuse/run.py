@@ -35,10 +35,12 @@ from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
 from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
+from drfuse_cli.sources import Assumptions, take_pair
 from drfuse_cli.training.lighting import exponent, lit
 from drfuse_cli.weights import LoadedWeights, load_weights
 
 CLEAN = Degradation(), Degradation()
+AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
 COLUMNS = ("SD", "MI", "EN", "CC", "SCD", "VIF")
 CLASSICAL = ("average", "maximum", "laplacian", "wavelet", "guided")
 
@@ -110,9 +112,10 @@ def network(
     engine = Engine(weights, options)
 
     def run(case: Case) -> Made:
-        assumed = CLEAN if method == "recofuse" else assume("ivif", "auto", Overrides(), case.seen)
         started = time.process_time()
-        result = engine.fuse(*case.seen, assumed)
+        images, _ = take_pair(case.seen, AUTO)
+        assumed = CLEAN if method == "recofuse" else assume("ivif", "auto", Overrides(), images)
+        result = engine.fuse(*images, assumed)
         return Made(result.fused, result.sources, time.process_time() - started)
 
     return run

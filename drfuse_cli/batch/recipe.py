@@ -62,7 +62,9 @@ class Recipe:
             del overrides["cap_blur"]  # older lines do not say it
         settled = [sidecar.operator_document(one) for one in self.told.settled or ()]
         levels = [one and one.document() for one in self.told.levels or ()]
-        sequence = {"settled": settled, "levels": levels} if settled else {}
+        sequence: dict[str, Any] = {"settled": settled, "levels": levels} if settled else {}
+        if settled and self.told.destripe != "none":
+            sequence["stripes"] = self.told.common_stripes()
         motion = self.told.rig.motion
         return {
             "sequence": bool(settled),
@@ -73,6 +75,7 @@ class Recipe:
             "motion": motion and motion.text,
             "register": self.told.register,
             "agc": self.told.agc,
+            "destripe": self.told.destripe,
             "fit": self.told.fit,
             **sequence,
         }
@@ -168,7 +171,7 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
     found["self_ensemble"] = document.get("self_ensemble", 1)  # older lines do not say it
     found["device"] = str(found["device"]).partition(":")[0]
     assumed = document.get("assumed")
-    return {**found, **(assumed if isinstance(assumed, Mapping) else {})}
+    return {**found, "destripe": "none", **(assumed if isinstance(assumed, Mapping) else {})}
 
 
 def is_done(work: Work, document: Mapping[str, Any]) -> bool:

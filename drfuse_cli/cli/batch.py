@@ -180,6 +180,7 @@ def batch(
     crop: rigs.CropOption = None,
     motion: rigs.MotionOption = None,
     agc: options.AgcOption = "auto",
+    destripe: options.DestripeOption = "auto",
     fit: options.FitOption = "none",
     method: options.AnyMethodOption = "drfusion",
     weights: options.WeightsOption = None,
@@ -217,7 +218,7 @@ def batch(
     from drfuse_cli.sources import Assumptions
 
     started = time.perf_counter()
-    options.check_agc(agc, task)
+    options.check_infrared(task, agc, destripe)
     flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf, cap_blur)
     said = rigs.choose(ctx, flags, register, crop, motion)
     sources = _videos(root, second)
@@ -225,7 +226,9 @@ def batch(
         refuse_flags({"--method auto": sources is not None})
         folders = _outputs(output, save_sources, explain, steps=1)
         all_pairs = gather_pairs(root, pairs, task, allow_unpaired, folders, said.roles)
-        told = Assumptions(task, degrade, said.overrides, agc=agc, fit=fit, rig=said.rig)
+        told = Assumptions(
+            task, degrade, said.overrides, agc=agc, destripe=destripe, fit=fit, rig=said.rig
+        )
         method = _look(told, all_pairs)
     chosen = options.fuse_options(
         task=task,
@@ -241,7 +244,7 @@ def batch(
         seed=seed,
         keep_states=explain is not None,
     )
-    listened = heard(degrade, said.overrides, chosen)
+    listened = heard(degrade, said.overrides, destripe, chosen)
     said = replace(said, overrides=listened.overrides)
     for warning in listened.warnings:
         console.warn(warning)
@@ -269,7 +272,13 @@ def batch(
                 output,
                 None if save_sources is None else Path(save_sources),
                 chosen,
-                Assumptions(task, listened.mode, said.overrides, rig=said.rig),
+                Assumptions(
+                    task,
+                    listened.mode,
+                    said.overrides,
+                    destripe=listened.destripe,
+                    rig=said.rig,
+                ),
                 codec,
                 allow_unpaired,
                 _batch_size(batch_size),
@@ -291,6 +300,7 @@ def batch(
         listened.mode,
         said,
         agc,
+        listened.destripe,
         fit,
         make_plan(found, outputs, part),
         tuple(found) if sequence else (),

@@ -15,7 +15,7 @@ from drfuse_cli.cli import console
 from drfuse_cli.cli import profile as rigs
 from drfuse_cli.cli.loading import load_engine
 from drfuse_cli.cli.outputs import check_outputs, free_space
-from drfuse_cli.config import Agc, Fit, FuseOptions, Pair
+from drfuse_cli.config import Agc, Destripe, Fit, FuseOptions, Pair
 from drfuse_cli.degradations import Mode, describe
 from drfuse_cli.errors import DrfuseError, ExitCode
 
@@ -48,6 +48,7 @@ class FolderRequest:
     mode: Mode
     said: rigs.Chosen
     agc: Agc
+    destripe: Destripe
     fit: Fit
     plan: Plan
     frames: tuple[Pair, ...]
@@ -162,6 +163,7 @@ def _prepare(request: FolderRequest, cluster: Cluster | None) -> _Ready:
         request.said.overrides,
         register=request.said.register,
         agc=request.agc,
+        destripe=request.destripe,
         fit=request.fit,
         rig=request.said.rig,
     )

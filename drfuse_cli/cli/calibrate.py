@@ -14,7 +14,7 @@ import typer
 from drfuse_cli.cli import console, options
 from drfuse_cli.cli.outputs import check_outputs
 from drfuse_cli.cli.profile import CropOption
-from drfuse_cli.config import Agc, Fit, Pair, Register, Task
+from drfuse_cli.config import Agc, Destripe, Fit, Pair, Register, Task
 from drfuse_cli.degradations import Overrides
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.pairs import Roles, check_roles, find_pairs, role_folders
@@ -72,6 +72,7 @@ def calibrate(
     register: RegisterOption = "auto",
     crop: CropOption = None,
     agc: options.AgcOption = "auto",
+    destripe: options.DestripeOption = "auto",
     fit: options.FitOption = "none",
     limit: options.LimitOption = None,
     workers: options.WorkersOption = None,
@@ -83,10 +84,10 @@ def calibrate(
 
     Example: drfuse calibrate pairs/ --name my-rig, then drfuse batch pairs/ --profile my-rig
     """
-    options.check_agc(agc, task)
+    options.check_infrared(task, agc, destripe)
     own = _roles(roles)
     margins = Rig().crop if crop is None else parse_crop(crop)
-    request = _Request(root, output, name, task, own, register, margins, agc, fit)
+    request = _Request(root, output, name, task, own, register, margins, agc, destripe, fit)
     before = _check(request, overwrite)
     pairs = find_pairs(root, task, allow_unpaired, roles=own)[:limit]
     seen, failed = _look(request, pairs, workers)
@@ -122,6 +123,7 @@ class _Request:
     register: Register
     crop: tuple[Margins, Margins]
     agc: Agc
+    destripe: Destripe
     fit: Fit
 
 
@@ -171,6 +173,7 @@ def _look(
         Overrides(),
         register=request.register,
         agc=request.agc,
+        destripe=request.destripe if request.task == "ivif" else "none",
         fit=request.fit,
         rig=Rig(request.crop),
     )
@@ -189,6 +192,7 @@ def _look(
 def _profile(request: _Request, found: Calibration) -> Profile:
     settings: dict[str, str] = {"task": request.task}
     settings |= {"agc": request.agc} if request.agc != "auto" else {}
+    settings |= {"destripe": request.destripe} if request.destripe != "auto" else {}
     settings |= {"fit": request.fit} if request.fit != "none" else {}
     roles = request.roles or _folder_names(request)
     first, second = (

@@ -14,7 +14,7 @@ from drfuse_cli.cli.clock import Clock
 from drfuse_cli.cli.loading import load_engine
 from drfuse_cli.cli.method import AskedMethod, decide, heard
 from drfuse_cli.cli.outputs import check_outputs, fused_path, inside, write_json
-from drfuse_cli.config import Agc, Fit, FuseOptions, Task
+from drfuse_cli.config import Agc, Destripe, Fit, FuseOptions, Task
 from drfuse_cli.degradations import Mode, describe, parse_overrides
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.options import MedicalOptions
@@ -57,6 +57,7 @@ def fuse(
     crop: rigs.CropOption = None,
     motion: rigs.MotionOption = None,
     agc: options.AgcOption = "auto",
+    destripe: options.DestripeOption = "auto",
     fit: options.FitOption = "none",
     method: options.AnyMethodOption = "drfusion",
     weights: options.WeightsOption = None,
@@ -84,7 +85,7 @@ def fuse(
     Example: drfuse fuse ir.png vis.png -o out.png --degrade composite
     """
     _refuse_videos(source1, source2)
-    options.check_agc(agc, task)
+    options.check_infrared(task, agc, destripe)
     flags = parse_overrides(noise_std, blur_sigma, sr_scale, psf, cap_blur)
     said = rigs.choose(ctx, flags, register, crop, motion)
     from drfuse_cli.cli.fuse_medical import MedicalRequest, fuse_medical, is_medical
@@ -92,7 +93,7 @@ def fuse(
     sources = source1, source2
     medical = MedicalOptions.of(window, slices, axis, colormap, ignore_geometry)
     volumes = is_medical(sources, output, task, medical)
-    choice = _choose(method, sources, task, degrade, said, agc, fit, volumes=volumes)
+    choice = _choose(method, sources, task, degrade, said, agc, destripe, fit, volumes=volumes)
     chosen = options.fuse_options(
         task=task,
         method=choice.method,
@@ -107,7 +108,7 @@ def fuse(
         seed=seed,
         keep_states=explain is not None,
     )
-    told = heard(degrade, said.overrides, chosen)
+    told = heard(degrade, said.overrides, destripe, chosen)
     said = replace(said, overrides=told.overrides)
     if volumes:
         _refuse_to_fit(fit)
@@ -131,7 +132,17 @@ def fuse(
     outputs = _Outputs.of(output, save_sources, explain, chosen.steps, not no_sidecar)
     quiet = as_json and outputs.fused is None
     request = _Request(
-        sources, outputs, told.mode, said, agc, fit, chosen, quiet, choice.reasons, told.warnings
+        sources=sources,
+        outputs=outputs,
+        mode=told.mode,
+        said=said,
+        agc=agc,
+        destripe=told.destripe,
+        fit=fit,
+        options=chosen,
+        quiet=quiet,
+        reasons=choice.reasons,
+        warnings=told.warnings,
     )
     inputs = [Path(file) for file in (source1, source2, *filter(None, said.overrides.psf))]
     check_outputs(outputs.files, inputs, overwrite=overwrite)
@@ -149,6 +160,7 @@ def _choose(
     mode: Mode,
     said: rigs.Chosen,
     agc: Agc,
+    destripe: Destripe,
     fit: Fit,
     *,
     volumes: bool,
@@ -161,7 +173,9 @@ def _choose(
         return Choice("drfusion", ("ReCoFuse is not for DICOM and NIfTI",))
     from drfuse_cli.sources import Assumptions
 
-    told = Assumptions(task, mode, said.overrides, agc=agc, fit=fit, rig=said.rig)
+    told = Assumptions(
+        task, mode, said.overrides, agc=agc, destripe=destripe, fit=fit, rig=said.rig
+    )
     with console.working("looking at the sources"):
         return decide(told, [sources])
 
@@ -222,6 +236,7 @@ class _Request:
     mode: Mode
     said: rigs.Chosen
     agc: Agc
+    destripe: Destripe
     fit: Fit
     options: FuseOptions
     quiet: bool
@@ -292,6 +307,7 @@ def _read(request: _Request) -> Sources:
         request.said.overrides,
         register=request.said.register,
         agc=request.agc,
+        destripe=request.destripe,
         fit=request.fit,
         rig=request.said.rig,
         doubt_flags=True,

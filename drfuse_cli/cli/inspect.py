@@ -13,6 +13,7 @@ from drfuse_cli.degradations import believed, describe
 from drfuse_cli.errors import DrfuseError, ExitCode
 
 if TYPE_CHECKING:
+    from drfuse_cli.degradations.stripes import Stripes
     from drfuse_cli.imageio import Image
     from drfuse_cli.operators.estimate import Estimate, SourceEstimate
     from drfuse_cli.sources.levels import Levels
@@ -34,7 +35,7 @@ def inspect(images: Images, as_json: JsonOption = False) -> None:
     for path in images:
         try:
             with console.working(f"looking at {path}"):
-                image, levels, findings = _look(path)
+                image, levels, stripes, findings = _look(path)
         except DrfuseError as problem:
             console.error(problem)
             problems.append(problem)
@@ -44,6 +45,8 @@ def inspect(images: Images, as_json: JsonOption = False) -> None:
         if not as_json:
             if levels is not None:
                 console.note(f"{path}: {levels.describe()}")
+            if stripes is not None:
+                console.note(f"{path}: as an infrared source, {stripes.describe()} first")
             console.table(_title(image), _COLUMNS, _rows(findings), words=2)
             console.result(f"--degrade auto takes it for: {describe(believed(findings))}")
     if as_json:
@@ -52,8 +55,9 @@ def inspect(images: Images, as_json: JsonOption = False) -> None:
         raise typer.Exit(problems[0].code if len(images) == 1 else ExitCode.FAILED)
 
 
-def _look(path: str) -> tuple[Image, Levels | None, SourceEstimate]:
-    """A file, the levels with which fuse would take it, and what it then tells."""
+def _look(path: str) -> tuple[Image, Levels | None, Stripes | None, SourceEstimate]:
+    """A file, how fuse would take it, and what it tells with its stripes in it."""
+    from drfuse_cli.degradations.stripes import find_stripes
     from drfuse_cli.imageio import read_image
     from drfuse_cli.operators.estimate import estimate
     from drfuse_cli.sources.levels import find_levels
@@ -61,7 +65,9 @@ def _look(path: str) -> tuple[Image, Levels | None, SourceEstimate]:
     image = read_image(path, measured=True)
     as_infrared, as_visible = find_levels((image, image), "ivif", "auto")
     levels = as_infrared or as_visible
-    return image, levels, estimate(levels.apply(image) if levels else image)
+    taken = levels.apply(image) if levels else image
+    stripes = None if image.colour else find_stripes(taken, "auto")
+    return image, levels, stripes, estimate(taken)
 
 
 def _document(image: Image, levels: Levels | None, found: SourceEstimate) -> dict[str, Any]:

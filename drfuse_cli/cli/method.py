@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from drfuse_cli.config import FuseOptions, Method
+from drfuse_cli.config import Destripe, FuseOptions, Method
 from drfuse_cli.degradations import Mode, Overrides
 
 if TYPE_CHECKING:
@@ -29,13 +29,20 @@ class Told:
 
     mode: Mode
     overrides: Overrides
+    destripe: Destripe
     warnings: tuple[str, ...] = ()
 
 
-def heard(mode: Mode, overrides: Overrides, options: FuseOptions) -> Told:
-    """ReCoFuse works without operators: all that it takes of them is how sizes differ."""
+def heard(mode: Mode, overrides: Overrides, destripe: Destripe, options: FuseOptions) -> Told:
+    """ReCoFuse works without operators: all that it takes of them is how sizes differ.
+
+    A preset says all that a file went through, so that nothing else is looked for.
+    """
+    if destripe == "auto" and options.task != "ivif":
+        destripe = "none"
     if options.method == "drfusion":
-        return Told(mode, overrides)
+        looked_for = destripe != "auto" or mode == "auto"
+        return Told(mode, overrides, destripe if looked_for else "none")
     unused = {
         f"--degrade {mode}": mode not in ("auto", "none"),
         "--noise-std": any(overrides.noise_std),
@@ -47,7 +54,8 @@ def heard(mode: Mode, overrides: Overrides, options: FuseOptions) -> Told:
     }
     flags = ", ".join(flag for flag, given in unused.items() if given)
     warnings = (f"recofuse works without operators and does not use {flags}",) if flags else ()
-    return Told("none", replace(Overrides(), sr_scale=overrides.sr_scale), warnings)
+    size = replace(Overrides(), sr_scale=overrides.sr_scale)
+    return Told("none", size, destripe, warnings)
 
 
 def decide(told: Assumptions, pairs: Sequence[tuple[StrPath, StrPath]]) -> Choice:
@@ -74,5 +82,6 @@ def _of_pair(pair: tuple[StrPath, StrPath], told: Assumptions) -> Choice:
     from drfuse_cli.operators.estimate import estimate
     from drfuse_cli.sources.read import read_pair, take_pair
 
-    images, _ = take_pair(read_pair(pair, told), told)
-    return choose(images, (estimate(images[0]), estimate(images[1])))
+    images, intake = take_pair(read_pair(pair, told), told)
+    estimates = estimate(images[0]), estimate(images[1])
+    return choose(images, estimates, striped=intake.stripes is not None)

@@ -7,7 +7,17 @@ from typing import Annotated, Literal
 import typer
 
 from drfuse_cli.cli.method import STEPS, AskedMethod
-from drfuse_cli.config import VIEWS, Agc, Correction, Fit, FuseOptions, Method, Register, Task
+from drfuse_cli.config import (
+    VIEWS,
+    Agc,
+    Correction,
+    Destripe,
+    Fit,
+    FuseOptions,
+    Method,
+    Register,
+    Task,
+)
 from drfuse_cli.degradations import Mode
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.medical.options import Axis, Colours
@@ -111,6 +121,16 @@ AgcOption = Annotated[
         help="How the counts of a thermal camera become grey levels: auto stretches 16-bit grey "
         "files that use a small part of their range; percentile stretches any; clahe evens out "
         "contrast too; none takes all files as they stand.",
+        rich_help_panel=_DEGRADATION,
+    ),
+]
+DestripeOption = Annotated[
+    Destripe,
+    typer.Option(
+        "--destripe",
+        help="Stripes of an infrared source, taken out before all else: auto those of its columns "
+        "where it shows them, unless --degrade names a preset; columns, rows and both in any "
+        "case; none leaves them in.",
         rich_help_panel=_DEGRADATION,
     ),
 ]
@@ -367,12 +387,19 @@ def fuse_options(
     )
 
 
-def check_agc(agc: Agc, task: Task) -> None:
-    """Raise ``DrfuseError`` for gain control where no source is infrared."""
-    if task != "ivif" and agc in ("percentile", "clahe"):
+def check_infrared(task: Task, agc: Agc, destripe: Destripe) -> None:
+    """Raise ``DrfuseError`` for what only an infrared source can follow, where there is none."""
+    if task == "ivif":
+        return
+    if agc in ("percentile", "clahe"):
         raise DrfuseError(
             f"--agc {agc} is for infrared sources, and --task {task} has none",
             hint="Leave it out; DICOM and NIfTI have --window.",
+        )
+    if destripe not in ("auto", "none"):
+        raise DrfuseError(
+            f"--destripe {destripe} is for infrared sources, and --task {task} has none",
+            hint="Leave it out.",
         )
 
 

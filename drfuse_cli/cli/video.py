@@ -151,6 +151,8 @@ def _look(request: VideoRequest) -> tuple[Match, Films]:
             f"source {number} ({video.path}): {video.width}x{video.height}, {look.frames} frames, "
             f"{rate:.5g} a second; {describe(assumed)}"
         )
+    if matched.told.stripes is not None:
+        console.note(f"source 1: {matched.told.stripes.describe()}")
     if request.told.mode == "auto":
         console.note(f"estimates are medians over {matched.sampled} frames, and stay the same")
     for warning in matched.warnings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -24,7 +23,6 @@ from drfuse_cli.models.recofuse import Restored
 from drfuse_cli.networks.precision import Precision, autocast
 from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.operators.build import build_operator
-from drfuse_cli.operators.estimate import without_stripes
 from drfuse_cli.operators.grid import Grid
 from drfuse_cli.operators.operator import Operator
 from drfuse_cli.samplers.mean_reverting import TIMES
@@ -139,10 +137,7 @@ def _ramp(window: Window) -> Tensor:
 
 
 def _infrared(pair: Prepared) -> Planes:
-    """Without its stripes: what the networks leave of them shows in the fused image as a weave."""
-    source = pair.sources[0]
-    levels = np.asarray(255 * source.luma, np.float32)
-    return replace(source, luma=without_stripes(levels) / 255)
+    return pair.sources[0]
 
 
 def _visible(pair: Prepared) -> Planes:

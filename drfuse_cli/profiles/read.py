@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from drfuse_cli.config import TASKS, VIEWS, Agc, Fit, Register
+from drfuse_cli.config import TASKS, VIEWS, Agc, Destripe, Fit, Register
 from drfuse_cli.degradations import MODES, Curve, Overrides
 from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.pairs import check_roles
@@ -391,6 +391,7 @@ _SETTINGS: dict[str, _Check] = {
     "cap_blur": _yes_or_no,
     "register": _one_of(get_args(Register)),
     "agc": _one_of(get_args(Agc)),
+    "destripe": _one_of(get_args(Destripe)),
     "fit": _one_of(get_args(Fit)),
     "weights": _name,
     "steps": _whole(1, 100),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "drfuse.fuse/1"
 STDOUT = "-"
+_NO_INTAKE = {"agc": None, "destripe": None, "fit": None}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def fuse_document(run: Run) -> dict[str, Any]:
         "inputs": [_input(run, index) for index in (0, 1)],
         "output": _image(run.output, result.fused),
         "operators": [operator_document(degradation) for degradation in run.degradations],
-        **(run.intake.document() if run.intake else {"agc": None, "fit": None}),
+        **(run.intake.document() if run.intake else _NO_INTAKE),
         **run.rig.document(),
         "registration": run.registration.document() if run.registration else None,
         **method_document(options, run.weights, result.device, result.precision),
@@ -98,6 +99,7 @@ def arguments(document: dict[str, Any], output: str) -> list[str]:
         "--degrade": "none",
         **_operator_flags(document["operators"], _noise_gains(document)),
         "--agc": (document.get("agc") or {"mode": "none"})["mode"],
+        "--destripe": _destripe(document.get("destripe")),
         "--fit": (document.get("fit") or {"mode": "none"})["mode"],
         **_rig_flags(document),
         "--weights": document["weights"]["name"],
@@ -120,6 +122,12 @@ def arguments(document: dict[str, Any], output: str) -> list[str]:
     if "codec" in document["output"]:
         command, flags = "batch", [*flags, "--codec", document["output"]["codec"]]
     return [command, "-o", output, *flags, "--", *sources]
+
+
+def _destripe(found: dict[str, Any] | None) -> str:
+    """The flag that takes out what was taken out, asked for or found."""
+    taken = [name for name in ("columns", "rows") if found and found[name] is not None]
+    return "both" if len(taken) > 1 else (taken or ["none"])[0]
 
 
 def _rig_flags(document: dict[str, Any]) -> dict[str, str]:

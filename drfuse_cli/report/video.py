@@ -49,6 +49,7 @@ def video_document(run: Run) -> dict[str, Any]:
             rig=matched.told.rig,
         )
     )
+    document["destripe"] = matched.told.common_stripes()
     for entry, digest, look in zip(document["inputs"], run.digests, matched.looks, strict=True):
         entry.update({"sha256": digest, **_facts(look)})
     for entry, rms in zip(document["residuals"], result.rms, strict=True):

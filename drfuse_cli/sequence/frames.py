@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from drfuse_cli.config import Pair
+from drfuse_cli.degradations.stripes import find_common_stripes
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image
 from drfuse_cli.sequence.steady import evenly, steady
 from drfuse_cli.sources import Assumptions, at_levels, read_pair, take_pair
-from drfuse_cli.sources.intake import Intake
+from drfuse_cli.sources.intake import Intake, mapped
 from drfuse_cli.sources.levels import find_common
 
 
@@ -26,6 +27,9 @@ def settled(told: Assumptions, pairs: Sequence[Pair]) -> Assumptions:
         levels=find_common(_readable(sample, told), told.task, told.agc),
         overrides=at_levels(told.overrides, _readable(sample, told)),
     )
+    if told.destripe != "none":
+        grey = [mapped(files, told)[0][0] for files in _readable(sample, told)]
+        told = replace(told, stripes=find_common_stripes(grey, told.destripe))
     intakes: list[Intake] = []
 
     def taken() -> Iterator[tuple[Image, Image]]:

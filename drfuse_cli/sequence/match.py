@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from drfuse_cli.config import Degradation
+from drfuse_cli.degradations.stripes import Stripes, find_common_stripes
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image
 from drfuse_cli.registration import Registration
@@ -34,7 +35,7 @@ class Match:
 
     def taken(self, frames: tuple[Image, Image]) -> tuple[Image, Image]:
         """Frames as they are fused: without what is cut off, on each other."""
-        images = self.told.rig.cropped(frames)
+        images = _rid(self.told.rig.cropped(frames), self.told.stripes)
         if self.registration is None:
             return images
         return aligned(images, self.degradations, self.told)[0]
@@ -79,12 +80,19 @@ def match(looks: tuple[Look, Look], told: Assumptions, allow_unpaired: bool = Fa
     numbers = [number for number in first.sample if number in second.sample]
     crop = told.rig.cropped
     sample = [crop((first.sample[number], second.sample[number])) for number in numbers]
-    told = replace(told, overrides=at_levels(told.overrides, sample))
+    stripes = find_common_stripes([infrared for infrared, _ in sample], told.destripe)
+    told = replace(told, stripes=stripes, overrides=at_levels(told.overrides, sample))
+    sample = [_rid(images, stripes) for images in sample]
     degradations, registration = steady(told, sample), None
     if told.rig.motion is not None:
         _, degradations, registration = aligned(sample[0], degradations, told)
     warnings = [*first.warnings, *second.warnings, *_left_over(looks, frames), *_drift(looks)]
     return Match(looks, frames, degradations, len(sample), tuple(warnings), told, registration)
+
+
+def _rid(images: tuple[Image, Image], stripes: Stripes | None) -> tuple[Image, Image]:
+    """Both images, the first without its stripes."""
+    return (stripes.taken_out(images[0]), images[1]) if stripes else images
 
 
 def _left_over(looks: tuple[Look, Look], frames: int) -> list[str]:

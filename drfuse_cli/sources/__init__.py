@@ -1,7 +1,7 @@
 """From two files to what is fused: read, stretched, fitted, aligned, and their degradations."""
 
+from drfuse_cli.sources.assumptions import Assumptions
 from drfuse_cli.sources.read import (
-    Assumptions,
     Sources,
     aligned,
     at_levels,

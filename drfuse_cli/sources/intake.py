@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from drfuse_cli.config import Agc, Degradation, Fit, Task
-from drfuse_cli.degradations import Overrides
+from drfuse_cli.config import Agc, Degradation, Destripe
+from drfuse_cli.degradations.stripes import Stripes, document, find_stripes
 from drfuse_cli.imageio import Image
+from drfuse_cli.sources.assumptions import Assumptions
 from drfuse_cli.sources.fitting import Fitting, fit
-from drfuse_cli.sources.levels import Both, find_levels
+from drfuse_cli.sources.levels import Both, Levels, find_levels
 
 Images = tuple[Image, Image]
 Degradations = tuple[Degradation, Degradation]
@@ -27,10 +28,12 @@ class Restored(Protocol):
 
 @dataclass(frozen=True)
 class Intake:
-    """What was done to both files; ``levels`` and ``fitting`` are ``None`` where nothing was."""
+    """What was done to both files; ``None`` where nothing was. ``stripes``: of source 1."""
 
     agc: Agc = "none"
     levels: Both = (None, None)
+    destripe: Destripe = "none"
+    stripes: Stripes | None = None
     fitting: Fitting | None = None
     warnings: tuple[str, ...] = ()
 
@@ -41,6 +44,8 @@ class Intake:
             for number, levels in enumerate(self.levels, 1)
             if levels is not None
         ]
+        if self.stripes is not None:
+            told.append(f"source 1: {self.stripes.describe()}")
         return told + (self.fitting.describe() if self.fitting else [])
 
     def noise_gains(self, index: int) -> tuple[float, float]:
@@ -88,29 +93,38 @@ class Intake:
         levels = [one and one.document() for one in self.levels]
         return {
             "agc": {"mode": self.agc, "sources": levels},
+            "destripe": document(self.destripe, self.stripes),
             "fit": self.fitting and self.fitting.document(),
         }
 
 
-def take(
-    images: Images,
-    task: Task,
-    agc: Agc,
-    mode: Fit,
-    overrides: Overrides,
-    settled: Both | None = None,
-) -> tuple[Images, Intake]:
-    """Images as they are to be fused; ``settled``: their levels, where those are known.
+def mapped(images: Images, told: Assumptions) -> tuple[Images, Both]:
+    """Both pictures in grey levels, and those; raises ``DrfuseError`` as `find_levels`."""
+    found = told.levels or find_levels(images, told.task, told.agc)
+    first, second = (
+        levels.mapped(image) if levels else image
+        for levels, image in zip(found, images, strict=True)
+    )
+    return (first, second), found
+
+
+def take(images: Images, told: Assumptions) -> tuple[Images, Intake]:
+    """Images as they are to be fused.
 
     Raises ``DrfuseError`` where a flag cannot be followed.
     """
-    found = settled or find_levels(images, task, agc)
-    first, second = (
-        levels.apply(image) if levels else image
-        for levels, image in zip(found, images, strict=True)
-    )
-    taken, fitting = fit((first, second), mode, overrides)
-    return taken, Intake(agc, found, fitting, _clipped(images, found) if settled else ())
+    (first, second), levels = mapped(images, told)
+    # Before contrast is evened out, which makes them differ from place to place.
+    stripes = told.stripes if told.levels else find_stripes(first, told.destripe)
+    first = stripes.taken_out(first) if stripes else first
+    evened = _evened(first, levels[0]), _evened(second, levels[1])
+    taken, fitting = fit(evened, told.fit, told.overrides)
+    warnings = _clipped(images, levels) if told.levels else ()
+    return taken, Intake(told.agc, levels, told.destripe, stripes, fitting, warnings)
+
+
+def _evened(image: Image, levels: Levels | None) -> Image:
+    return levels.evened(image) if levels else image
 
 
 def _clipped(images: Images, found: Both) -> tuple[str, ...]:

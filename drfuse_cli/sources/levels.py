@@ -68,9 +68,16 @@ class Levels:
 
     def apply(self, image: Image) -> Image:
         """The picture to be fused, of the same depth."""
+        return self.evened(self.mapped(image))
+
+    def mapped(self, image: Image) -> Image:
+        """Grey levels for counts, by the knots alone."""
         counts, shares = zip(*self.knots, strict=True)
-        pixels = self._look_up(image, counts, shares, 1, image.max_value)
-        return replace(image, pixels=_evened(pixels) if self.kind == "clahe" else pixels)
+        return replace(image, pixels=self._look_up(image, counts, shares, 1, image.max_value))
+
+    def evened(self, image: Image) -> Image:
+        """What `mapped` made, evened out locally where that was asked for."""
+        return replace(image, pixels=_evened(image.pixels)) if self.kind == "clahe" else image
 
     def undo(self, image: Image) -> Image:
         """Counts as they stood in the file; as it is where that is not possible.

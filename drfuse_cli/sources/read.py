@@ -8,32 +8,12 @@ from statistics import median
 
 import numpy as np
 
-from drfuse_cli.config import Agc, Degradation, Fit, Register, Task
-from drfuse_cli.degradations import Mode, Overrides, assume, doubted_flags
+from drfuse_cli.config import Degradation, Task
+from drfuse_cli.degradations import Overrides, assume, doubted_flags
 from drfuse_cli.imageio import Image, StrPath, read_image
 from drfuse_cli.registration import Registration, move, register
-from drfuse_cli.rig import Rig
+from drfuse_cli.sources.assumptions import Assumptions
 from drfuse_cli.sources.intake import Intake, take
-from drfuse_cli.sources.levels import Both
-
-
-@dataclass(frozen=True)
-class Assumptions:
-    """What the flags say about sources."""
-
-    task: Task
-    mode: Mode
-    overrides: Overrides
-    settled: tuple[Degradation, Degradation] | None = None
-    """What both sources of every pair have been through, where that is one for a sequence."""
-    register: Register = "none"
-    agc: Agc = "auto"
-    fit: Fit = "none"
-    levels: Both | None = None
-    """The levels of both sources of every pair, where those are one for a sequence."""
-    rig: Rig = field(default_factory=Rig)
-    doubt_flags: bool = False
-    """Compare what is stated with what the file shows, which takes an estimate of each."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +61,7 @@ def read_pair(paths: tuple[StrPath, StrPath], told: Assumptions) -> tuple[Image,
 
 def take_pair(files: tuple[Image, Image], told: Assumptions) -> tuple[tuple[Image, Image], Intake]:
     """Images as they are to be fused, from those of the files."""
-    return take(files, told.task, told.agc, told.fit, told.overrides, told.levels)
+    return take(files, told)
 
 
 def aligned(

@@ -12,7 +12,7 @@ from drfuse_cli.operators.estimate.jpeg import compression
 from drfuse_cli.operators.estimate.look import look_at
 from drfuse_cli.operators.estimate.noise import noise_of
 from drfuse_cli.operators.estimate.planes import channels_of, luma
-from drfuse_cli.operators.estimate.stripes import striping, without_stripes
+from drfuse_cli.operators.estimate.stripes import striping
 
 if TYPE_CHECKING:
     from drfuse_cli.imageio import Image
@@ -25,7 +25,6 @@ __all__ = [
     "SourceEstimate",
     "estimate",
     "has_zero_border",
-    "without_stripes",
 ]
 
 

@@ -16,15 +16,20 @@ Array = npt.NDArray[np.float64]
 
 _AROUND = 31
 """Columns that one is compared with, itself in the middle: stripes may come in bands."""
-_ROWS = 160
-"""The most that are looked at for it."""
+_ROWS = 64
+"""As many at most are looked at for it, each the mean of some."""
 _BANDS = 12
 _WIDTH = 5
-_SMALLEST = 64
+SMALLEST = 64
+"""Pixels a side from which on stripes can be told."""
 _LEAST, _ALIKE = 0.4, 0.75
 _LIMIT = 3.7
-_STANDS_OUT = 6.0
-"""Times the median offset from which on one is a pole or the edge of a wall."""
+_STANDS_OUT = 3.0
+"""Times the median offset from which on one may be a pole or the edge of a wall."""
+_PARTS, _MOST = 8, 6 / 8
+_NEARLY, _APART, _STRONGEST = 0.5, 8.0, 24.0
+"""It is neither where six of eight parts of the height agree on it, within half of itself and
+eight grey levels, and it is no stronger than a stripe may be."""
 
 
 def striping(plane: Plane) -> Estimate:
@@ -32,7 +37,7 @@ def striping(plane: Plane) -> Estimate:
 
     Stripes stand in every part of the image at the same place; edges of things do not.
     """
-    if min(plane.shape) < _SMALLEST:
+    if min(plane.shape) < SMALLEST:
         return Estimate(0.0, 0.0, "too small to judge")
     found = {"columns": _pattern(plane), "rows": _pattern(np.ascontiguousarray(plane.T))}
     name, (std, alike) = max(found.items(), key=lambda item: item[1][0] * item[1][1])
@@ -41,21 +46,35 @@ def striping(plane: Plane) -> Estimate:
     return Estimate(0.0, 1 - max(alike, 0.0), "no pattern repeats over the whole image")
 
 
-def without_stripes(plane: Plane) -> Plane:
-    """A plane in grey levels less the offsets of its columns; as it is if none are seen.
+def is_striped(plane: Plane) -> bool:
+    """Whether columns keep an offset of their own over the whole plane."""
+    std, alike = _pattern(plane) if min(plane.shape) >= SMALLEST else (0.0, 0.0)
+    return std >= _LEAST and alike >= _ALIKE
 
-    Columns alone: rows of a scene hold horizons.
+
+def column_offsets(plane: Plane) -> Array:
+    """By how much every column departs from those around it, in grey levels.
+
+    Sides are ``SMALLEST`` pixels and more. Where an offset is far from all others and not alike
+    from top to bottom, a part of the scene stands there, and little of it counts.
     """
-    std, alike = _pattern(plane) if min(plane.shape) >= _SMALLEST else (0.0, 0.0)
-    if std < _LEAST or alike < _ALIKE:
-        return plane
-    rows = plane[:: math.ceil(len(plane) / _ROWS)]
+    rows = _pooled(plane, math.ceil(len(plane) / _ROWS))
     padded = np.pad(rows, ((0, 0), (_AROUND // 2, _AROUND // 2)), mode="reflect")
     # A median keeps edges, which a mean would spread over all columns around.
-    around = np.median(sliding_window_view(padded, _AROUND, axis=1), axis=-1)
-    offsets = np.median(rows - around, axis=0)
-    limit = _STANDS_OUT * float(np.median(np.abs(offsets)))
-    return np.asarray(plane - offsets.clip(-limit, limit), np.float32)
+    departs = rows - np.median(sliding_window_view(padded, _AROUND, axis=1), axis=-1)
+    offsets = np.median(departs, axis=0)
+    bands = np.stack([np.median(band, axis=0) for band in np.array_split(departs, _PARTS)])
+    strength = np.abs(offsets)
+    alike = np.abs(bands - offsets) < np.minimum(_NEARLY * strength, _APART)
+    sure = (alike.mean(axis=0) >= _MOST) & (strength < _STRONGEST)
+    limit = _STANDS_OUT * float(np.median(strength))
+    return np.asarray(np.where(sure, offsets, offsets.clip(-limit, limit)), np.float64)
+
+
+def _pooled(plane: Plane, count: int) -> Plane:
+    """Means of so many rows each; the last that are fewer are left out."""
+    whole = plane[: len(plane) // count * count]
+    return whole.reshape(-1, count, plane.shape[1]).mean(axis=1)
 
 
 def _pattern(plane: Plane) -> tuple[float, float]:
