@@ -317,7 +317,8 @@ def test_batch_records_and_compares_it(drfuse: Cli, folder: Path, small_weights:
     done = drfuse(*batch, "--destripe", "none", "--resume", code=2)
     assert 'had another destripe: "auto", now "none"' in done.err
     drfuse(*batch, "--resume")
-    drfuse(*batch, "--sequence", "--overwrite")
+    done = drfuse(*batch, "--sequence", "--overwrite")
+    assert "source 1 of every frame: stripes of columns (std 3." in done.err
     assert lines(Path("out"))[0]["assumed"]["stripes"]["columns"] == pytest.approx(3.6, rel=0.15)
 
 

@@ -195,6 +195,8 @@ def _settle(told: Assumptions, frames: tuple[Pair, ...]) -> Assumptions:
     for number, levels in enumerate(told.levels or (), 1):
         if levels is not None:
             console.note(f"source {number} of every frame: {levels.describe()}")
+    if told.stripes is not None:
+        console.note(f"source 1 of every frame: {told.stripes.describe()}")
     for number, assumed in enumerate(told.settled or (), 1):
         console.note(f"source {number} of every frame: {describe(assumed)}")
     return told

@@ -63,6 +63,9 @@ class Learner(ABC):
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
 
+    first: str = ""
+    """What `taken` does that takes a while, in words."""
+
     def taken(self, pairs: list[CleanPair]) -> list[CleanPair]:
         """The clean pairs as they are learned from."""
         return pairs

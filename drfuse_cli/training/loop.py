@@ -83,12 +83,14 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
     checkpoint = run_dir / "checkpoint.pt"
     if options.resume:
         _load_checkpoint(checkpoint, learner)
-    loaded = learner.taken(load_pairs(options.data, options.task))
+    found = load_pairs(options.data, options.task)
+    size = sum(p.numel() for p in learner.model.parameters())
+    say = f"{len(found)} pairs, {size} parameters{learner.first}"
+    on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
+    loaded = learner.taken(found)
     pairs = balanced(loaded) if options.balance else loaded
     if options.photographs is not None and options.method == "drfusion":
         pairs = with_photographs(pairs, options.photographs)
-    say = f"{len(loaded)} pairs, {sum(p.numel() for p in learner.model.parameters())} parameters"
-    on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
     _run(options, learner, pairs, checkpoint, on_progress)
     tensors = {name: t.cpu().contiguous() for name, t in learner.average.state_dict().items()}
     extra = {"training": {**_record(options), "steps_done": learner.step}}
