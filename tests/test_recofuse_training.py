@@ -14,8 +14,9 @@ from torch import Tensor
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.networks.recofuse.refiner import Pictures
+from drfuse_cli.scenes import render
 from drfuse_cli.training import TrainOptions, TrainProgress, train
-from drfuse_cli.training.data import load_pairs
+from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.quads import draw_quad
 from drfuse_cli.training.recofuse import RecoFuseLearner
 from drfuse_cli.training.refining import fusion_loss, refining_loss
@@ -284,6 +285,23 @@ def test_quads_are_degraded_beside_clean(folder: Path) -> None:
     assert int((changed > 0.01).sum()) > 0
     again = draw_quad(pairs, 12, 48, np.random.default_rng(1), torch.device("cpu"))
     assert all(map(torch.equal, quad, again))
+
+
+def test_quads_come_as_pairs_do_without_their_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
+    infrared, visible = (image.pixels for image in render("street-day", 192, 160))
+    pairs = [CleanPair("street", infrared, visible)]
+    monkeypatch.setattr("drfuse_cli.training.quads.INFRARED", {"stripes": 1.0})
+
+    def uneven() -> list[float]:
+        quad = draw_quad(pairs, 6, 128, np.random.default_rng(3), torch.device("cpu"))
+        off = (quad.infrared - quad.infrared_clean)[:, 0].mean(1)
+        return (255 * off.std(1)).tolist()
+
+    rid = uneven()
+    monkeypatch.setattr("drfuse_cli.training.quads.find_stripes", lambda *_: None)
+    striped = uneven()
+    assert min(striped) > 1
+    assert np.mean(rid) < 0.75 * np.mean(striped)
 
 
 def test_other_tasks_are_refused(folder: Path, tiny: Path, tmp_path: Path) -> None:

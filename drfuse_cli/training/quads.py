@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from drfuse_cli.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from drfuse_cli.degradations.stripes import find_stripes
+from drfuse_cli.imageio import Image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
 from drfuse_cli.training.data import CleanPair, draw_crops
 
@@ -44,6 +46,13 @@ def _degraded(image: np.ndarray, odds: dict[Kind, float], rng: np.random.Generat
     return impair(image, draw_all(odds, rng, wide=True), rng)
 
 
+def _rid_of_stripes(plane: np.ndarray) -> np.ndarray:
+    """As a picture is taken that is to be fused: without the stripes that it shows."""
+    image = Image(np.rint(255 * plane).astype(np.uint8))
+    found = find_stripes(image, "auto")
+    return plane if found is None else found.taken_out(image).pixels.astype(np.float32) / 255
+
+
 def draw_quad(
     pairs: list[CleanPair],
     count: int,
@@ -66,7 +75,7 @@ def draw_quad(
             for image in visible
         ]
     )
-    seen_infrared = [_degraded(image[0], INFRARED, rng) for image in infrared]
+    seen_infrared = [_rid_of_stripes(_degraded(image[0], INFRARED, rng)) for image in infrared]
     seen_visible = [
         _degraded(image.transpose(1, 2, 0), VISIBLE, rng).transpose(2, 0, 1) for image in visible
     ]
