@@ -2,7 +2,8 @@
 
 DRFusion undoes what a linear operator describes: blur, pooling, noise. ReCoFuse has learned to
 undo haze, low light and low contrast, and does not sharpen. DRFusion stays unless something is
-found that is for ReCoFuse alone. Noise is for both, and stripes are taken out before either.
+found that is for ReCoFuse alone, and even then undoes noise and blur before it. Stripes are taken
+out before either.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def choose(
     unlike, blurs = _unlike(images), _blurs(estimates)
     flat, veiled = _flat(images[0]), _veiled(images[1])
     if not unlike and ((flat and striped) or ((flat or veiled) and not blurs)):
-        return Choice("recofuse", (*flat, *veiled, *_left_in(blurs)))
+        return Choice("recofuse", (*flat, *veiled, *(f"{blur} (undone first)" for blur in blurs)))
     undone = unlike + blurs or _noises(estimates) or ["nothing but what DRFusion undoes"]
     return Choice("drfusion", (*undone, *_left_in(flat + veiled)))
 

@@ -136,6 +136,8 @@ class FuseOptions:
     correction: Correction = "joint"
     self_ensemble: int = 1
     """Mirrored and turned views of a noisy source that the denoiser averages, 1 to `VIEWS`."""
+    restore_first: bool = False
+    """Before ReCoFuse, undo with DRFusion what an operator describes."""
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     tile: int | None = None

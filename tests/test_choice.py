@@ -122,7 +122,7 @@ def test_a_blur_gives_way_where_a_flat_picture_had_stripes() -> None:
     told = choose((flat, second), estimates, striped=True)
     assert told.method == "recofuse"
     assert told.reasons[0].startswith("low contrast in source 1")
-    assert told.reasons[-1] == "blur of sigma 2.0 in source 2 (left in)"
+    assert told.reasons[-1] == "blur of sigma 2.0 in source 2 (undone first)"
     small = Image(np.ascontiguousarray(flat.pixels[::2, ::2]))
     assert choose((small, second), estimates, striped=True).method == "drfusion"
 

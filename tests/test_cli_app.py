@@ -26,14 +26,14 @@ SURFACE = {
     "fuse": "source1 source2 --output -o --task --profile --degrade --noise-std --blur-sigma "
     "--cap-blur --psf --sr-scale --register --crop "
     "--motion --agc --destripe --fit --method "
-    "--weights --steps --no-correction --correction --self-ensemble --device --precision --tile "
-    "--seed --overwrite --json --save-sources --explain --no-sidecar --window --slice --axis "
-    "--colormap --ignore-geometry",
+    "--weights --steps --no-correction --correction --self-ensemble --restore-first --device "
+    "--precision --tile --seed --overwrite --json --save-sources --explain --no-sidecar --window "
+    "--slice --axis --colormap --ignore-geometry",
     "batch": "root second --output -o --task --profile --pairs --allow-unpaired --degrade "
     "--noise-std --blur-sigma --cap-blur --psf --sr-scale "
     "--register --crop --motion --agc --destripe --fit --method --weights --steps --no-correction "
-    "--correction --self-ensemble --device --precision --tile --seed --batch-size --workers "
-    "--shard --engine --ray-address --fail-fast --dry-run "
+    "--correction --self-ensemble --restore-first --device --precision --tile --seed --batch-size "
+    "--workers --shard --engine --ray-address --fail-fast --dry-run "
     "--resume --skip-existing --overwrite --json --save-sources --explain --no-sidecar "
     "--sequence --codec",
     "degrade": f"clean --output -o --task --profile {DEGRADATION} --kind --seed --clean-out "
@@ -41,8 +41,8 @@ SURFACE = {
     "eval": "dataset --output -o --task --profile --fused --against --metrics "
     "--metrics-device --gate "
     f"{DEGRADATION} --method --weights --steps --no-correction --correction --self-ensemble "
-    "--device --precision --tile --seed --workers --limit --allow-unpaired --overwrite --resume "
-    "--json",
+    "--restore-first --device --precision --tile --seed --workers --limit --allow-unpaired "
+    "--overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
     "train": "data --output -o --task --method --balance --photographs --self-distil --steps "
     "--minutes --batch-size --draws --crop --lr --seed --device --precision --width --middle "

@@ -16,7 +16,9 @@ from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine import Engine
 from drfuse_cli.engine.recofuse import _blended
 from drfuse_cli.imageio import Image, read_image, write_image
+from drfuse_cli.impairments import LowContrast, Noise, impair_image
 from drfuse_cli.networks.precision import Precision
+from drfuse_cli.report.sidecar import arguments
 from drfuse_cli.scenes import render
 from drfuse_cli.weights import load_weights
 
@@ -105,6 +107,93 @@ def test_what_it_does_not_use_is_said(
     (warning,) = json.loads(asked.out)["warnings"]
     assert "does not use --degrade noise, --blur-sigma, --correction none, --self" in warning
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+# ---- restored first -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> list[str]:
+    """A noisy pair of files, and the command that fuses it with restoration first."""
+    monkeypatch.chdir(tmp_path)
+    for name, image in zip(("ir", "vis"), render("street-day", 160, 128), strict=True):
+        write_image(Path(f"{name}.png"), impair_image(image, (Noise(9.0),), rng(name)))
+    return [
+        "fuse", "ir.png", "vis.png", "-o", "out.png", "--method", "recofuse", "--weights",
+        str(weights), "--restore-first",
+    ]  # fmt: skip
+
+
+def rng(name: str) -> np.random.Generator:
+    return np.random.default_rng(len(name))
+
+
+def test_what_is_restored_first_is_what_drfusion_restores(drfuse: Cli, noisy: list[str]) -> None:
+    done = drfuse(*noisy, "--noise-std", "9", "--json")
+    document = json.loads(done.out)
+    assert document["warnings"] == []
+    assert document["restore_first"] is True
+    assert [one["noise_std"] for one in document["operators"]] == [9, 9]
+    drfuse("fuse", "ir.png", "vis.png", "-o", "x.png", "--noise-std", "9", "--save-sources", "s")
+    rest = noisy[noisy.index("-o") + 2 : -1]
+    drfuse("fuse", "s/source1.png", "s/source2.png", "-o", "two.png", *rest, "--degrade", "none",
+           "--destripe", "none")  # fmt: skip
+    assert Path("two.png").read_bytes() == Path("out.png").read_bytes()
+
+
+def test_noise_is_estimated_for_it(drfuse: Cli, noisy: list[str]) -> None:
+    done = drfuse(*noisy)
+    assert "source 1 (ir.png): noise std" in done.err
+    drfuse(*noisy[:-1], "--overwrite", "-o", "plain.png")
+    assert Path("plain.png").read_bytes() != Path("out.png").read_bytes()
+    drfuse(*noisy, "--degrade", "none", "-o", "none.png")
+    drfuse(*noisy[:-1], "--destripe", "none", "-o", "none2.png")
+    assert Path("none.png").read_bytes() == Path("none2.png").read_bytes()
+
+
+def test_its_sidecar_repeats_it(drfuse: Cli, noisy: list[str]) -> None:
+    document = json.loads(drfuse(*noisy, "--json").out)
+    command = arguments(document, "again.png")
+    assert "--restore-first" in command
+    drfuse(*command)
+    assert Path("again.png").read_bytes() == Path("out.png").read_bytes()
+
+
+def test_a_low_resolution_infrared_is_restored_to_full_size(drfuse: Cli, noisy: list[str]) -> None:
+    seen = read_image("ir.png").pixels
+    write_image(Path("ir.png"), Image(np.ascontiguousarray(seen[::2, ::2])))
+    drfuse(*noisy, "--save-sources", "s")
+    for name in ("out.png", "s/source1.png"):
+        made = read_image(name)
+        assert (made.height, made.width) == (128, 160)
+
+
+def test_a_folder_of_noisy_and_clean_pairs(drfuse: Cli, noisy: list[str]) -> None:
+    clean = render("street-day", 160, 128)
+    for name, image in zip(("ir", "vis"), clean, strict=True):
+        write_image(Path("in") / name / "noisy.png", read_image(f"{name}.png"))
+        write_image(Path("in") / name / "clean.png", image)
+    flags = noisy[noisy.index("--method") :]
+    drfuse("batch", "in", "-o", "out", *flags)
+    for name in ("noisy", "clean"):
+        drfuse("fuse", f"in/ir/{name}.png", f"in/vis/{name}.png", "-o", f"{name}.png", *flags)
+        assert Path(f"{name}.png").read_bytes() == Path(f"out/{name}.png").read_bytes()
+    done = drfuse("batch", "in", "-o", "out", *flags[:-1], "--resume", code=2)
+    assert "had another restore_first: true, now false" in done.err
+
+
+def test_it_is_for_recofuse(drfuse: Cli, noisy: list[str]) -> None:
+    done = drfuse("fuse", "ir.png", "vis.png", "-o", "x.png", "--restore-first", code=2)
+    assert "--restore-first is for --method recofuse" in done.err
+
+
+def test_auto_restores_first(drfuse: Cli, noisy: list[str]) -> None:
+    flat = impair_image(read_image("ir.png"), (LowContrast(0.4, 0.3),), rng("flat"))
+    write_image(Path("ir.png"), flat)
+    call = ["fuse", "ir.png", "vis.png", "-o", "auto.png", "--method", "auto", "--json"]
+    document = json.loads(drfuse(*call).out)
+    assert (document["method"], document["restore_first"]) == ("recofuse", True)
+    assert document["operators"][1]["noise_std"] > 5
 
 
 def test_a_small_deep_infrared_beside_a_large_visible(

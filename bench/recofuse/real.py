@@ -1,6 +1,7 @@
 """ReCoFuse on real degraded pairs that come with references.
 
     python bench/recofuse/real.py --data DIR --out DIR [--weights FILE] [--steps N]
+        [--restore-first]
 
 ``--data`` holds ``ir/LQ``, ``ir/HQ``, ``vi/LQ`` and ``vi/HQ`` with the same names. Prints the PSNR
 of both sources against their references, as they came and restored, and writes the fused and the
@@ -15,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from drfuse_cli.config import Degradation, FuseOptions
-from drfuse_cli.degradations import Overrides
+from drfuse_cli.config import FuseOptions
+from drfuse_cli.degradations import Overrides, assume
 from drfuse_cli.engine import Engine
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.metrics import psnr
@@ -42,7 +43,8 @@ def rows(engine: Engine, data: Path, out: Path) -> Iterator[tuple[str, list[floa
             for quality in ("LQ", "HQ")
         )
         images, _ = take_pair((seen[0], seen[1]), AUTO)
-        result = engine.fuse(*images, (Degradation(), Degradation()))
+        assumed = assume("ivif", "auto", Overrides(), images)
+        result = engine.fuse(*images, assumed)  # without --restore-first sizes alone count
         for name, image in zip(("fused", *SOURCES), (result.fused, *result.sources), strict=True):
             (out / name).mkdir(parents=True, exist_ok=True)
             write_image(out / name / f"{file.stem}.png", image)
@@ -60,8 +62,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights")
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--restore-first", action="store_true")
     options = parser.parse_args()
-    wanted = FuseOptions(method="recofuse", steps=options.steps)
+    first = options.restore_first
+    wanted = FuseOptions(method="recofuse", steps=options.steps, restore_first=first)
     engine = Engine(load_weights(options.weights, "ivif", "recofuse"), wanted)
     print("| pair | infrared | restored | visible | restored |\n|---|---|---|---|---|")
     found = []

@@ -7,7 +7,8 @@ gets no darker, and its clean one is what it would look like lit), fuses it with
 DRFusion (degradations estimated) and with classical fusion of the degraded and of the clean
 sources, and scores the fused images with ``drfuse eval --metrics recofuse`` against the clean
 sources. For the networks also the PSNR of the restored sources, in dB over all channels and all
-sources that differ from their clean ones; in rows without a network that of the degraded ones.
+sources that differ from their clean ones; ``restored-first`` is ReCoFuse with
+``--restore-first``; in rows without a network that of the degraded ones.
 ``--steps 1,2,4`` adds a curve over the number of sampling steps, relative times included;
 ``--without-refiner`` adds the weights without theirs; ``--draws 4`` degrades every pair four times,
 with the seeds from ``--seed`` on. ``--nights dark`` takes dark images for clean ones as they come.
@@ -101,20 +102,30 @@ def unrefined(weights: LoadedWeights) -> LoadedWeights:
 
 
 def network(
-    spec: str | None, method: str, steps: int | None = None, *, refined: bool = True
+    spec: str | None,
+    method: str,
+    steps: int | None = None,
+    *,
+    refined: bool = True,
+    restore_first: bool = False,
 ) -> Method:
     """A method of drfuse; ``spec`` as for ``--weights``."""
     weights = load_weights(spec, "ivif", method)
     if not refined:
         weights = unrefined(weights)
     usual = int(weights.architecture.get("steps", 3))
-    options = FuseOptions(method=weights.method, steps=steps or usual)  # type: ignore[arg-type]
+    options = FuseOptions(
+        method=weights.method,  # type: ignore[arg-type]
+        steps=steps or usual,
+        restore_first=restore_first,
+    )
     engine = Engine(weights, options)
+    by_operators = method == "drfusion" or restore_first
 
     def run(case: Case) -> Made:
         started = time.process_time()
         images, _ = take_pair(case.seen, AUTO)
-        assumed = CLEAN if method == "recofuse" else assume("ivif", "auto", Overrides(), images)
+        assumed = assume("ivif", "auto", Overrides(), images) if by_operators else CLEAN
         result = engine.fuse(*images, assumed)
         return Made(result.fused, result.sources, time.process_time() - started)
 
@@ -187,6 +198,7 @@ def main() -> None:
     named = dict(word.split("=", 1) for word in options.weights)
     main_weights = named.pop("recofuse", None)
     methods: dict[str, Method] = {"recofuse": network(main_weights, "recofuse")}
+    methods["restored-first"] = network(main_weights, "recofuse", restore_first=True)
     methods |= {name: network(file, "recofuse") for name, file in named.items()}
     for steps in filter(None, options.steps.split(",")):
         methods[f"{steps}-steps"] = network(main_weights, "recofuse", int(steps))

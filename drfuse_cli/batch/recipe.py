@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COMPARED = (
     *("version", "task", "method", "weights", "steps", "correction_mode", "device"),
-    *("self_ensemble", "precision", "tile", "seed"),
+    *("self_ensemble", "restore_first", "precision", "tile", "seed"),
 )
 
 
@@ -168,7 +168,9 @@ def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: document.get(name) for name in _COMPARED}
     if isinstance(found["weights"], Mapping):
         found["weights"] = found["weights"].get("sha256")
-    found["self_ensemble"] = document.get("self_ensemble", 1)  # older lines do not say it
+    # Older lines do not say these.
+    found["self_ensemble"] = document.get("self_ensemble", 1)
+    found["restore_first"] = document.get("restore_first", False)
     found["device"] = str(found["device"]).partition(":")[0]
     assumed = document.get("assumed")
     return {**found, "destripe": "none", **(assumed if isinstance(assumed, Mapping) else {})}

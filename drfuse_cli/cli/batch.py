@@ -188,6 +188,7 @@ def batch(
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
     self_ensemble: options.SelfEnsembleOption = 1,
+    restore_first: options.RestoreFirstOption = False,
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     tile: options.TileOption = "auto",
@@ -230,6 +231,7 @@ def batch(
             task, degrade, said.overrides, agc=agc, destripe=destripe, fit=fit, rig=said.rig
         )
         method = _look(told, all_pairs)
+        restore_first = method == "recofuse"
     chosen = options.fuse_options(
         task=task,
         method=method,
@@ -238,6 +240,7 @@ def batch(
         no_correction=no_correction,
         correction=correction,
         self_ensemble=self_ensemble,
+        restore_first=restore_first,
         device=device,
         precision=precision,
         tile=tile,

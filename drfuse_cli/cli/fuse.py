@@ -65,6 +65,7 @@ def fuse(
     no_correction: options.NoCorrectionOption = False,
     correction: options.CorrectionOption = None,
     self_ensemble: options.SelfEnsembleOption = 1,
+    restore_first: options.RestoreFirstOption = False,
     device: options.DeviceOption = "auto",
     precision: options.PrecisionOption = "auto",
     tile: options.TileOption = "auto",
@@ -102,6 +103,7 @@ def fuse(
         no_correction=no_correction,
         correction=correction,
         self_ensemble=self_ensemble,
+        restore_first=restore_first or (method == "auto" and choice.method == "recofuse"),
         device=device,
         precision=precision,
         tile=tile,
@@ -257,7 +259,7 @@ def _run(request: _Request) -> dict[str, Any]:
             console.note(line)
         for number, image in enumerate(sources.images, 1):
             assumed = describe(sources.degradations[number - 1])
-            if request.options.method == "recofuse":
+            if request.options.method == "recofuse" and not request.options.restore_first:
                 assumed = f"{image.width}x{image.height}"
             console.note(f"source {number} ({image.path}): {assumed}")
         if moved := sources.registration and sources.registration.describe():

@@ -40,6 +40,8 @@ def heard(mode: Mode, overrides: Overrides, destripe: Destripe, options: FuseOpt
     """
     if destripe == "auto" and options.task != "ivif":
         destripe = "none"
+    if options.restore_first:
+        return Told(mode, overrides, destripe)
     if options.method == "drfusion":
         looked_for = destripe != "auto" or mode == "auto"
         return Told(mode, overrides, destripe if looked_for else "none")

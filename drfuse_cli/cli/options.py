@@ -201,6 +201,15 @@ SelfEnsembleOption = Annotated[
         rich_help_panel=_METHOD,
     ),
 ]
+RestoreFirstOption = Annotated[
+    bool,
+    typer.Option(
+        "--restore-first",
+        help="With recofuse: first undo noise, blur and low resolution with DRFusion, as "
+        "--degrade and the other flags say. --method auto does so where it takes recofuse.",
+        rich_help_panel=_METHOD,
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute."),
@@ -365,6 +374,7 @@ def fuse_options(
     no_correction: bool,
     correction: Correction | None,
     self_ensemble: int = 1,
+    restore_first: bool = False,
     device: str,
     precision: Precision,
     tile: str,
@@ -372,6 +382,11 @@ def fuse_options(
     keep_states: bool = False,
 ) -> FuseOptions:
     """What the flags of a command that fuses ask for; raises ``DrfuseError`` naming a flag."""
+    if restore_first and method != "recofuse":
+        raise DrfuseError(
+            "--restore-first is for --method recofuse: drfusion restores by itself",
+            hint="Leave it out, or take --method recofuse.",
+        )
     return FuseOptions(
         task=task,
         method=method,
@@ -379,6 +394,7 @@ def fuse_options(
         steps=steps or STEPS[method],
         correction=parse_correction(no_correction, correction),
         self_ensemble=self_ensemble,
+        restore_first=restore_first,
         device=parse_device(device),
         precision=precision,
         tile=parse_tile(tile),

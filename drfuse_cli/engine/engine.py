@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
 
-from drfuse_cli.config import FuseOptions
+from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.engine.blocks import cut, join
 from drfuse_cli.engine.device import choose_device
 from drfuse_cli.engine.drfusion import DRFusionRunner
@@ -22,7 +22,7 @@ from drfuse_cli.errors import DrfuseError, ExitCode
 from drfuse_cli.imageio import Image
 from drfuse_cli.networks.precision import choose_precision
 from drfuse_cli.operators.grid import Grid
-from drfuse_cli.weights import LoadedWeights
+from drfuse_cli.weights import LoadedWeights, load_weights
 
 _TILE = 1024
 _BLOCK = 3072
@@ -35,9 +35,11 @@ _BYTES_PER_PIXEL = 2048
 
 _RUNNERS: dict[str, type[Runner]] = {"drfusion": DRFusionRunner, "recofuse": RecoFuseRunner}
 
+Run = Callable[["Engine", Sequence[Prepared]], list[Fusion]]
+
 
 class Engine:
-    """One model on one device.
+    """One model on one device; where the options say so, after another that restores first.
 
     Raises DrfuseError where the device is missing, the sources do not fit together, memory
     runs out, or the network returns something that is not a number.
@@ -55,15 +57,17 @@ class Engine:
         # On a processor batches save nothing, and its libraries may sum in another order.
         self.batches = self.device.type == "cuda"
         self.cores = torch.get_num_threads() if self.device.type == "cpu" else 1
+        self.first = _restorer(options) if options.restore_first else None
         self._pool = ThreadPoolExecutor(self.cores, "fuse")
         self._rungs: dict[tuple[tuple[int, int], int], Rung] = {}
 
     def fuse(self, first: Image, second: Image, degradations: Degradations) -> FuseResult:
         """Restores and fuses one pair; the output has the size of the larger source."""
         started = time.perf_counter()
-        if not self.runner.uses_operators:
+        if not self.runner.uses_operators and self.first is None:
             degradations = degradations[0].size_only, degradations[1].size_only
-        result = self._alone(prepare(first, second, degradations)).result()
+        pair = prepare(first, second, degradations)
+        result = self._through([pair], lambda engine, pairs: [engine._alone(pairs[0])])[0].result()
         return replace(result, seconds=time.perf_counter() - started)
 
     def batch_size(self, pair: Prepared) -> int:
@@ -86,6 +90,26 @@ class Engine:
         batch, then tiles, then smaller tiles. Raises DrfuseError (environment) where that does
         not help.
         """
+        return self._through(pairs, lambda engine, some: engine._spread(some, batch))
+
+    def _through(self, pairs: Sequence[Prepared], run: Run) -> list[Fusion]:
+        """Through this engine, and before it through the first, where one is to restore them."""
+        poor = [pair for pair in pairs if self.first is not None and not _is_clean(pair)]
+        if self.first is None or not poor:
+            return run(self, pairs)
+        restored = iter(run(self.first, poor))
+        before = [None if _is_clean(pair) else next(restored) for pair in pairs]
+        taken = [
+            pair if one is None else _restored(one) for pair, one in zip(pairs, before, strict=True)
+        ]
+        fusions = run(self, taken)
+        return [
+            fusion if one is None else _after(fusion, one)
+            for fusion, one in zip(fusions, before, strict=True)
+        ]
+
+    def _spread(self, pairs: Sequence[Prepared], batch: int | None) -> list[Fusion]:
+        """Over the cores of a processor, or together through a GPU."""
         if self.batches and not self._is_huge(pairs[0]):
             return self._together(pairs, batch or len(pairs))
         at_once = self.batch_size(pairs[0])
@@ -145,3 +169,35 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return lower
+
+
+# ---- restored first -------------------------------------------------------------------------
+
+
+def _restorer(options: FuseOptions) -> Engine:
+    """DRFusion with its bundled weights, as the same options would run it by itself."""
+    alone = FuseOptions(
+        task=options.task,
+        correction=options.correction,
+        self_ensemble=options.self_ensemble,
+        device=options.device,
+        precision=options.precision,
+        tile=options.tile,
+        seed=options.seed,
+    )
+    return Engine(load_weights(None, options.task, "drfusion"), alone)
+
+
+def _is_clean(pair: Prepared) -> bool:
+    return all(source.degradation.is_clean for source in pair.sources)
+
+
+def _restored(fusion: Fusion) -> Prepared:
+    """Both restored sources as a pair that is fused as it is."""
+    return prepare(*fusion.sources, (Degradation(), Degradation()))
+
+
+def _after(fusion: Fusion, before: Fusion) -> Fusion:
+    """What was fused, with the time and the warnings of what came before."""
+    warnings = *before.warnings, *(w for w in fusion.warnings if w not in before.warnings)
+    return replace(fusion, seconds=before.seconds + fusion.seconds, warnings=warnings)

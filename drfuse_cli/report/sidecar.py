@@ -81,6 +81,7 @@ def method_document(
         "correction": options.correction != "none",
         "correction_mode": options.correction,
         "self_ensemble": options.self_ensemble,
+        **({"restore_first": True} if options.restore_first else {}),
         "device": device,
         "precision": precision,
         "tile": "auto" if options.tile is None else options.tile,
@@ -116,6 +117,8 @@ def arguments(document: dict[str, Any], output: str) -> list[str]:
     if medical is not None:
         pairs.update(_medical_flags(medical))
     flags = [str(word) for pair in pairs.items() for word in pair]
+    if document.get("restore_first"):
+        flags.append("--restore-first")
     if medical is not None and medical["ignore_geometry"]:
         flags.append("--ignore-geometry")
     command = "fuse"
