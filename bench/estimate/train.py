@@ -119,23 +119,13 @@ def enlarged(plane: Plane, factor: float, rng: np.random.Generator) -> Plane:
     return np.asarray(cv2.resize(corner, (width, height), interpolation=way), np.float32)
 
 
-def blurred(plane: Plane, scale: int, rng: np.random.Generator) -> tuple[Plane, float]:
-    """Perhaps blurred, then pooled; the sigma is in pixels of the result."""
-    sigma = 0.0
+def blurred(plane: Plane, rng: np.random.Generator) -> tuple[Plane, float]:
     if rng.random() < 0.5:
-        sigma = scale * float(rng.uniform(0.4, LARGEST_BLUR))
-        size = 2 * int(np.ceil(4 * sigma)) + 1
-        border = cv2.BORDER_CONSTANT if rng.random() < 0.15 else cv2.BORDER_REFLECT
-        plane = cv2.GaussianBlur(plane, (size, size), sigma, borderType=border)
-    height, width = plane.shape[0] // scale * scale, plane.shape[1] // scale * scale
-    blocks = plane[:height, :width].reshape(height // scale, scale, width // scale, scale)
-    return np.ascontiguousarray(blocks.mean((1, 3))), sigma / scale
-
-
-def pooling(plane: Plane, rng: np.random.Generator) -> int:
-    """By how much a picture is pooled: mostly not at all, and never to less than 72 pixels."""
-    scale = int(rng.choice([1, 2, 3, 4], p=[0.65, 0.15, 0.05, 0.15]))
-    return scale if min(plane.shape) >= 72 * scale else 1
+        return plane, 0.0
+    sigma = float(rng.uniform(0.4, LARGEST_BLUR))
+    size = 2 * int(np.ceil(4 * sigma)) + 1
+    border = cv2.BORDER_CONSTANT if rng.random() < 0.15 else cv2.BORDER_REFLECT
+    return cv2.GaussianBlur(plane, (size, size), sigma, borderType=border), sigma
 
 
 def grain(shape: tuple[int, int], rng: np.random.Generator) -> Plane:
@@ -178,8 +168,7 @@ def left(noisy: Plane, smooth: Plane, seen: Plane) -> float:
 
 def sample(plane: Plane, rng: np.random.Generator) -> Sample:
     """A degraded picture."""
-    taken = varied(plane, rng)
-    smooth, sigma = blurred(taken, pooling(taken, rng), rng)
+    smooth, sigma = blurred(varied(plane, rng), rng)
     spoilt = noisy(smooth, rng)
     quality = int(rng.integers(50, 98)) if rng.random() < 0.2 else None
     seen = filed(spoilt, quality)
