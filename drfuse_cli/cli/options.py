@@ -147,8 +147,8 @@ FitOption = Annotated[
 # ---- method ---------------------------------------------------------------------------------
 
 _METHODS = (
-    "drfusion: noise, blur and low resolution; recofuse: low light, haze, stripes and low "
-    "contrast of infrared and visible pairs"
+    "drfusion: noise, blur and low resolution; recofuse: low light, haze and low contrast of "
+    "infrared and visible pairs"
 )
 MethodOption = Annotated[
     Method, typer.Option("--method", help=f"{_METHODS}.", rich_help_panel=_METHOD)
