@@ -14,6 +14,8 @@ from drfuse_cli.operators.estimate import (
     estimate,
     has_zero_border,
 )
+from drfuse_cli.operators.estimate.planes import channels_of, luma
+from drfuse_cli.operators.estimate.stripes import column_offsets, is_striped
 from drfuse_cli.operators.simulate import degrade_image
 from drfuse_cli.scenes import render
 
@@ -317,6 +319,23 @@ def test_the_quality_of_jpeg(scene: tuple[Image, Image], number: int, quality: i
 def test_no_jpeg(scene: tuple[Image, Image]) -> None:
     for image in (*scene, noisy(scene[1], 5), texture()):
         assert estimate(image).jpeg.value == 100
+
+
+def test_without_stripes_no_columns_stand_out(scene: tuple[Image, Image]) -> None:
+    assert not is_striped(luma(channels_of(scene[0])))
+    assert not is_striped(np.zeros((32, 32), np.float32))
+
+
+@pytest.mark.parametrize("std", [0.0, 5.0])
+def test_offsets_of_columns_are_found(scene: tuple[Image, Image], std: float) -> None:
+    """Most of them, beside walls and squares that stand above one another."""
+    for plane in (scene[0].pixels, texture().pixels):
+        offsets = np.random.default_rng(0).normal(0, 3, plane.shape[1])
+        grain = np.random.default_rng(1).normal(0, std, plane.shape)
+        striped = np.asarray(plane + grain + offsets, np.float32)
+        assert is_striped(striped)
+        left = offsets - column_offsets(striped)
+        assert np.abs(left - left.mean()).mean() < 0.6 * np.abs(offsets).mean()
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -187,6 +187,13 @@ def test_it_is_for_recofuse(drfuse: Cli, noisy: list[str]) -> None:
     assert "--restore-first is for --method recofuse" in done.err
 
 
+def test_auto_decides_whether_anything_is_restored_first(drfuse: Cli, noisy: list[str]) -> None:
+    call = ["fuse", "ir.png", "vis.png", "-o", "auto.png", "--method", "auto", "--json"]
+    document = json.loads(drfuse(*call, "--restore-first").out)
+    assert document["method"] == "drfusion"
+    assert "restore_first" not in document
+
+
 def test_auto_restores_first(drfuse: Cli, noisy: list[str]) -> None:
     flat = impair_image(read_image("ir.png"), (LowContrast(0.4, 0.3),), rng("flat"))
     write_image(Path("ir.png"), flat)

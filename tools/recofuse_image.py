@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,12 @@ def rgb(image: Image) -> np.ndarray:
     return image.pixels if image.colour else np.repeat(image.pixels[..., None], 3, axis=2)
 
 
+def write_rows(name: str, rows: Sequence[Sequence[Image]]) -> None:
+    """Pictures of one size side by side, row under row."""
+    stacked = np.vstack([np.hstack(list(map(rgb, row))) for row in rows])
+    write_image(TARGET / f"{name}.jpg", Image(stacked))
+
+
 def main() -> None:
     options = FuseOptions(method="recofuse", steps=6)
     engine = Engine(load_weights(None, "ivif", "recofuse"), options)
@@ -38,9 +45,7 @@ def main() -> None:
         rng = generator(0, "scene", "veil")
         given = impair_image(infrared, VEILED, rng), impair_image(visible, (impairment,), rng)
         made = engine.fuse(*take_pair(given, AUTO)[0], (Degradation(), Degradation()))
-        rows = [(*given, visible), (*made.sources, made.fused)]
-        stacked = np.vstack([np.hstack(list(map(rgb, row))) for row in rows])
-        write_image(TARGET / f"{name}.jpg", Image(stacked))
+        write_rows(name, [(*given, visible), (*made.sources, made.fused)])
 
 
 if __name__ == "__main__":

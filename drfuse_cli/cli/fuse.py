@@ -103,7 +103,7 @@ def fuse(
         no_correction=no_correction,
         correction=correction,
         self_ensemble=self_ensemble,
-        restore_first=restore_first or (method == "auto" and choice.method == "recofuse"),
+        restore_first=choice.method == "recofuse" if method == "auto" else restore_first,
         device=device,
         precision=precision,
         tile=tile,

@@ -396,7 +396,6 @@ _SETTINGS: dict[str, _Check] = {
     "weights": _name,
     "steps": _whole(1, 100),
     "self_ensemble": _whole(1, VIEWS),
-    "restore_first": _yes_or_no,
     "device": _device,
     "precision": _one_of(("auto", "fp32", "bf16", "fp16")),
     "tile": _tile,

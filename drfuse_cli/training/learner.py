@@ -50,6 +50,8 @@ class Learner(ABC):
 
     model: nn.Module
     optimisers: list[torch.optim.Optimizer]
+    preparation = ""
+    """What `taken` does that takes a while, in words."""
 
     def __init__(self, options: TrainOptions, device: torch.device) -> None:
         torch.manual_seed(options.seed)
@@ -62,9 +64,6 @@ class Learner(ABC):
     def _begin(self, model: nn.Module) -> None:
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-
-    first: str = ""
-    """What `taken` does that takes a while, in words."""
 
     def taken(self, pairs: list[CleanPair]) -> list[CleanPair]:
         """The clean pairs as they are learned from."""

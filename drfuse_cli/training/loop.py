@@ -85,7 +85,7 @@ def train(options: TrainOptions, on_progress: OnProgress) -> Path:
         _load_checkpoint(checkpoint, learner)
     found = load_pairs(options.data, options.task)
     size = sum(p.numel() for p in learner.model.parameters())
-    say = f"{len(found)} pairs, {size} parameters{learner.first}"
+    say = f"{len(found)} pairs, {size} parameters{learner.preparation}"
     on_progress(TrainProgress(learner.step, options.steps, math.nan, 0.0, math.nan, say))
     loaded = learner.taken(found)
     pairs = balanced(loaded) if options.balance else loaded

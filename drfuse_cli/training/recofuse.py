@@ -81,7 +81,7 @@ class RecoFuseLearner(Learner):
 
     model: RecoFuse
     average: RecoFuse
-    first = "; dark visible images are lit first"
+    preparation = "; dark visible images are lit first"
 
     def __init__(self, options: TrainOptions, device: torch.device, run_dir: Path) -> None:
         super().__init__(options, device)
