@@ -2,8 +2,8 @@
 
 DRFusion undoes what a linear operator describes: blur, pooling, noise. ReCoFuse has learned to
 undo haze, low light and low contrast, and does not sharpen. DRFusion stays unless something is
-found that is for ReCoFuse alone, and even then undoes noise and blur before it. Stripes are taken
-out before either.
+found that is for ReCoFuse alone, and even then undoes blur, pooling and noise before it. Stripes
+are taken out before either.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 VEILED_BLACK, VEILED_WHITE, VEILED_CONTRAST = 30.0, 243.0, 0.28
 DARK_MEDIAN = 7.0
 FLAT_BLACK, FLAT_SPAN = 18.0, 160.0
+PLAINER = 0.9
+"""Of span and contrast, where a blur or pooling took a part of both."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,18 @@ def settled(task: Task, mode: Mode, overrides: Overrides) -> Choice | None:
     return None
 
 
-def choose(
-    images: tuple[Image, Image],
-    estimates: tuple[SourceEstimate, SourceEstimate],
-    *,
-    striped: bool = False,
-) -> Choice:
+def choose(images: tuple[Image, Image], estimates: tuple[SourceEstimate, SourceEstimate]) -> Choice:
     """The method for an infrared and a visible source, by what they and their estimates show.
 
-    Deterministic. Sources of different size are for DRFusion, which enlarges. Tones may be those
-    of the scene, so they give way to a blur; but no scene is flat where its camera, whose stripes
-    were taken out (``striped``), is known to be poor.
+    Deterministic. Tones alone speak for ReCoFuse: what DRFusion undoes is undone before it.
     """
-    unlike, blurs = _unlike(images), _blurs(estimates)
-    flat, veiled = _flat(images[0]), _veiled(images[1])
-    if not unlike and ((flat and striped) or ((flat or veiled) and not blurs)):
-        return Choice("recofuse", (*flat, *veiled, *(f"{blur} (undone first)" for blur in blurs)))
-    undone = unlike + blurs or _noises(estimates) or ["nothing but what DRFusion undoes"]
-    return Choice("drfusion", (*undone, *_left_in(flat + veiled)))
-
-
-def _left_in(reasons: list[str]) -> list[str]:
-    return [f"{reason} (left in)" for reason in reasons]
+    undone = _unlike(images) + _blurs(estimates)
+    share = PLAINER if undone else 1.0
+    tonal = _flat(images[0], share) + _veiled(images[1], share)
+    if tonal:
+        return Choice("recofuse", (*tonal, *(f"{reason} (undone first)" for reason in undone)))
+    found = undone or _noises(estimates) or ["nothing but what DRFusion undoes"]
+    return Choice("drfusion", tuple(found))
 
 
 def _unlike(images: tuple[Image, Image]) -> list[str]:
@@ -101,19 +93,19 @@ def _noises(estimates: tuple[SourceEstimate, SourceEstimate]) -> list[str]:
     return [f"noise of std {std:.1f} in source {n}" for n, std in enumerate(stds, 1) if std > 0]
 
 
-def _flat(image: Image) -> list[str]:
+def _flat(image: Image, share: float) -> list[str]:
     seen = tones(image)
-    if seen.black >= FLAT_BLACK and seen.span <= FLAT_SPAN:
+    if seen.black >= FLAT_BLACK and seen.span <= share * FLAT_SPAN:
         return [f"low contrast in source 1 (levels {seen.black:.0f} to {seen.bright:.0f})"]
     return []
 
 
-def _veiled(image: Image) -> list[str]:
+def _veiled(image: Image, share: float) -> list[str]:
     seen = tones(image)
     if seen.median <= DARK_MEDIAN:
         return [f"low light in source 2 (median level {seen.median:.0f})"]
     no_black, no_white = seen.black >= VEILED_BLACK, seen.white <= VEILED_WHITE
-    if no_black and no_white and seen.contrast <= VEILED_CONTRAST:
+    if no_black and no_white and seen.contrast <= share * VEILED_CONTRAST:
         return [f"haze in source 2 (dark channel {seen.dark_channel:.2f})"]
     return []
 

@@ -47,3 +47,13 @@ def test_a_night_gets_no_darker(bench: ModuleType, data: Path) -> None:
     clean = {"day": 111, "night": 22}
     assert min(means["day"]) < 0.7 * clean["day"]
     assert min(means["night"]) > 0.85 * clean["night"]
+
+
+def test_cameras_come_after_the_scene(bench: ModuleType, data: Path) -> None:
+    """Same draws of the generator; what the cameras do with them is the preset's."""
+    plain, _ = bench.cases(data, [2026], None, light_nights=True)
+    case, _ = bench.cases(data, [2026], None, light_nights=True, optics="composite")
+    assert [image.pixels.shape[:2] for image in case.seen] == [(16, 16), (64, 64)]
+    assert case.seen[0].pixels.mean() == pytest.approx(plain.seen[0].pixels.mean(), abs=2)
+    assert [image.pixels.shape[:2] for image in bench.enlarged(case)] == [(64, 64)] * 2
+    assert np.array_equal(case.clean[0].pixels, plain.clean[0].pixels)

@@ -17,29 +17,43 @@ from itertools import groupby
 from pathlib import Path
 
 from drfuse_cli.choice import choose
-from drfuse_cli.config import Method, preset
+from drfuse_cli.config import Method, PresetName, preset
 from drfuse_cli.degradations import Overrides
 from drfuse_cli.errors import DrfuseError
-from drfuse_cli.evaluation.cases import CLEAN, Both, CleanPair, clean_pairs, make_case
+from drfuse_cli.evaluation.cases import (
+    Both,
+    CleanPair,
+    clean_pairs,
+    crop,
+    cropped,
+    factor_of,
+    size_of,
+)
 from drfuse_cli.impairments import impair_image
 from drfuse_cli.kinds import draw_kinds, parse_kinds
 from drfuse_cli.operators.estimate import estimate
-from drfuse_cli.operators.simulate import generator
+from drfuse_cli.operators.simulate import degrade_image, generator
 from drfuse_cli.sources import Assumptions, take_pair
 
 AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
 SEED = 2026
-PRESETS = ("noise", "blur", "composite")
+PRESETS: tuple[PresetName, ...] = ("noise", "blur", "composite")
 KINDS = (
     *("noise", "lowlight", "haze", "vis:contrast", "ir:contrast", "stripes"),
     *("lowlight,vis:noise", "haze,vis:noise", "ir:contrast,ir:noise", "stripes,ir:noise"),
     *("ir:contrast,stripes,ir:noise", "haze,ir:contrast,stripes,noise", "random"),
 )
-SETTINGS = {
-    "clean": "",
-    **{f"preset {name}": name for name in PRESETS},
-    **{kinds: kinds for kinds in KINDS},
+SETTINGS: dict[str, tuple[str, PresetName]] = {
+    "clean": ("", "none"),
+    **{f"preset {name}": ("", name) for name in PRESETS},
+    **{kinds: (kinds, "none") for kinds in KINDS},
+    **{
+        f"{kinds}, preset {name}": (kinds, name)
+        for kinds in ("haze", "vis:contrast", "ir:contrast")
+        for name in PRESETS[1:]
+    },
 }
+"""What the scene shows, and what the cameras then make of it."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +72,27 @@ def rows(pairs: list[CleanPair], settings: list[str]) -> Iterator[Row]:
     for setting in settings:
         for pair in pairs:
             seen, expected = spoilt(pair, setting)
-            images, intake = take_pair(seen, AUTO)
+            images, _ = take_pair(seen, AUTO)
             estimates = estimate(images[0]), estimate(images[1])
             start = time.process_time()
-            choice = choose(images, estimates, striped=intake.stripes is not None)
+            choice = choose(images, estimates)
             seconds = time.process_time() - start
             yield Row(setting, pair.name, expected, choice.method, choice.reasons, seconds)
 
 
 def spoilt(pair: CleanPair, setting: str) -> tuple[Both, Method]:
     """A pair as ``drfuse degrade`` makes it, and the method that undoes more of it."""
-    if setting in KINDS:
-        return impaired(pair, setting)
-    degradations = CLEAN if setting == "clean" else preset("ivif", SETTINGS[setting])  # type: ignore[arg-type]
-    return make_case(pair, degradations, SEED).degraded, "drfusion"
+    kinds, name = SETTINGS[setting]
+    scene, expected = impaired(pair, kinds) if kinds else (pair.read(), "drfusion")
+    if name == "none":
+        return scene, expected
+    degradations = preset("ivif", name)
+    size = cropped(size_of(scene[0]), factor_of(degradations))
+    first, second = (
+        degrade_image(image, degradations[i], generator(SEED, pair.name, pair.roles[i]))
+        for i, image in enumerate(crop(scene, size))
+    )
+    return (first, second), expected
 
 
 def impaired(pair: CleanPair, setting: str) -> tuple[Both, Method]:

@@ -12,6 +12,8 @@ sources that differ from their clean ones; ``restored-first`` is ReCoFuse with
 ``--steps 1,2,4`` adds a curve over the number of sampling steps, relative times included;
 ``--without-refiner`` adds the weights without theirs; ``--draws 4`` degrades every pair four times,
 with the seeds from ``--seed`` on. ``--nights dark`` takes dark images for clean ones as they come.
+``--optics composite`` has cameras blur, pool and add noise to what the generator made, as that
+preset says; pictures are cropped to what its scales divide.
 """
 
 from __future__ import annotations
@@ -28,19 +30,19 @@ from pathlib import Path
 import numpy as np
 
 from drfuse_cli.colour import luma8
-from drfuse_cli.config import Degradation, FuseOptions
-from drfuse_cli.degradations import Overrides, assume
+from drfuse_cli.config import PRESET_NAMES, Degradation, FuseOptions, PresetName, preset
+from drfuse_cli.degradations import Mode, Overrides, assume
 from drfuse_cli.engine import Engine
-from drfuse_cli.evaluation.baselines import FUSERS, fuse
+from drfuse_cli.evaluation.baselines import FUSERS, enlarge, fuse
+from drfuse_cli.evaluation.cases import crop, cropped, factor_of, size_of
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
-from drfuse_cli.operators.simulate import generator
+from drfuse_cli.operators.simulate import degrade_image, generator
 from drfuse_cli.pairs import find_pairs
 from drfuse_cli.sources import Assumptions, take_pair
 from drfuse_cli.training.lighting import exponent, lit
 from drfuse_cli.weights import LoadedWeights, load_weights
 
-CLEAN = Degradation(), Degradation()
 AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
 COLUMNS = ("SD", "MI", "EN", "CC", "SCD", "VIF")
 CLASSICAL = ("average", "maximum", "laplacian", "wavelet", "guided")
@@ -68,11 +70,18 @@ Method = Callable[[Case], Made]
 
 
 def cases(
-    root: Path, seeds: Sequence[int], limit: int | None, *, light_nights: bool
+    root: Path,
+    seeds: Sequence[int],
+    limit: int | None,
+    *,
+    light_nights: bool,
+    optics: PresetName = "none",
 ) -> Iterator[Case]:
     """Every pair as often as there are seeds."""
+    cameras = preset("ivif", optics)
     for pair in find_pairs(root, "ivif")[:limit]:
-        infrared, visible = read_image(pair.source1), read_image(pair.source2)
+        both = read_image(pair.source1), read_image(pair.source2)
+        infrared, visible = crop(both, cropped(size_of(both[0]), factor_of(cameras)))
         light = Image(lit(_eight_bits(visible))) if light_nights else visible
         dark = light_nights and exponent(luma8(visible) / 255) < 1
         for seed in seeds:
@@ -80,6 +89,12 @@ def cases(
                 _degraded(infrared, INFRARED, generator(seed, pair.name, "ir")),
                 _degraded(visible, VISIBLE, generator(seed, pair.name, "vis"), dark=dark),
             )
+            if optics != "none":
+                first, second = (
+                    degrade_image(image, camera, generator(seed, pair.name, f"{role} optics"))
+                    for image, camera, role in zip(seen, cameras, ("ir", "vis"), strict=True)
+                )
+                seen = first, second
             yield Case(f"{pair.name}-{seed}", (infrared, light), seen)
 
 
@@ -120,12 +135,12 @@ def network(
         restore_first=restore_first,
     )
     engine = Engine(weights, options)
-    by_operators = method == "drfusion" or restore_first
+    mode: Mode = "auto" if method == "drfusion" or restore_first else "none"
 
     def run(case: Case) -> Made:
         started = time.process_time()
         images, _ = take_pair(case.seen, AUTO)
-        assumed = assume("ivif", "auto", Overrides(), images) if by_operators else CLEAN
+        assumed = assume("ivif", mode, Overrides(), images)
         result = engine.fuse(*images, assumed)
         return Made(result.fused, result.sources, time.process_time() - started)
 
@@ -134,9 +149,17 @@ def network(
 
 def classical(name: str, *, clean: bool = False) -> Method:
     def run(case: Case) -> Made:
-        return Made(fuse(case.clean if clean else case.seen, FUSERS[name]), None, 0.0)
+        sources = case.clean if clean else enlarged(case)
+        return Made(fuse(sources, FUSERS[name]), None, 0.0)
 
     return run
+
+
+def enlarged(case: Case) -> tuple[Image, Image]:
+    """Both sources as they came, on the grid of the clean ones."""
+    shape = size_of(case.clean[0])
+    first, second = (enlarge(image, Degradation(), shape) for image in case.seen)
+    return first, second
 
 
 def psnr(image: Image, clean: Image, seen: Image) -> float:
@@ -153,7 +176,7 @@ def run(name: str, method: Method, found: list[Case], out: Path) -> dict[str, fl
     for case in found:
         made = method(case)
         write_image(out / name / f"{case.name}.png", made.fused)
-        sources = made.restored or case.seen
+        sources = made.restored or enlarged(case)
         both = [psnr(*three) for three in zip(sources, case.clean, case.seen, strict=True)]
         rows.append([*both, made.seconds])
     infrared, visible, seconds = np.nanmean(rows, axis=0).tolist()
@@ -194,6 +217,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--draws", type=int, default=1, help="degradations of each pair")
     parser.add_argument("--nights", choices=("lit", "dark"), default="lit", help="as references")
+    parser.add_argument("--optics", choices=PRESET_NAMES, default="none", help="of the cameras")
     options = parser.parse_args()
     named = dict(word.split("=", 1) for word in options.weights)
     main_weights = named.pop("recofuse", None)
@@ -210,7 +234,9 @@ def main() -> None:
         methods |= {f"{name}-clean": classical(name, clean=True) for name in CLASSICAL}
     seeds = range(options.seed, options.seed + options.draws)
     light = options.nights == "lit"
-    found = list(cases(options.data, seeds, options.limit, light_nights=light))
+    found = list(
+        cases(options.data, seeds, options.limit, light_nights=light, optics=options.optics)
+    )
     for case in found:
         for number, image in enumerate(case.seen, 1):
             write_image(options.out / f"degraded{number}" / f"{case.name}.png", image)

@@ -84,6 +84,5 @@ def _of_pair(pair: tuple[StrPath, StrPath], told: Assumptions) -> Choice:
     from drfuse_cli.operators.estimate import estimate
     from drfuse_cli.sources.read import read_pair, take_pair
 
-    images, intake = take_pair(read_pair(pair, told), told)
-    estimates = estimate(images[0]), estimate(images[1])
-    return choose(images, estimates, striped=intake.stripes is not None)
+    images, _ = take_pair(read_pair(pair, told), told)
+    return choose(images, (estimate(images[0]), estimate(images[1])))
