@@ -101,6 +101,24 @@ def test_a_stage_moves_its_own_parts(
     assert moved(RecoFuseLearner(run, torch.device("cpu"), tmp_path), folder) == parts
 
 
+@pytest.mark.parametrize("stage", ["autoencoder", "branches", "coupled", "refiner"])
+def test_networks_may_be_trained_narrow(
+    stage: str, folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """In bf16 the loss is that of fp32 but for rounding, and all that learns gets gradients."""
+    pairs, losses, reached = load_pairs((folder,), "ivif"), [], []
+    for precision in ("fp32", "bf16"):
+        run = options(folder, tmp_path / "w.safetensors", tiny, stage=stage, crop=64,
+                      precision=precision)  # fmt: skip
+        learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+        losses.append(learner.update(pairs, 0.5))
+        reached.append({n for n, p in learner.model.named_parameters() if p.grad is not None})
+        assert all(p.dtype == torch.float32 for p in learner.model.parameters())
+    assert losses[1] != losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert reached[0] == reached[1] != set()
+
+
 def test_latents_have_unit_spread_after_the_autoencoder(
     folder: Path, tiny: Path, tmp_path: Path
 ) -> None:

@@ -283,6 +283,19 @@ def test_photographs_teach_the_denoiser_alone(folder: Path, tmp_path: Path) -> N
     assert recorded["photographs"] == folder.name
 
 
+def test_a_denoiser_may_be_trained_narrow(folder: Path, tmp_path: Path) -> None:
+    """In bf16 its losses are those of fp32 but for rounding, which is far below its own errors."""
+    plain = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    run = options(folder, tmp_path / "w.safetensors", init=str(plain), denoiser_only=True)
+    pairs, losses = load_pairs((folder,), "ivif"), []
+    for precision in ("fp32", "bf16"):
+        learner = DRFusionLearner(replace(run, precision=precision), torch.device("cpu"), tmp_path)
+        losses.append([learner.update(pairs, 0.5) for _ in range(3)])
+        assert all(p.dtype == torch.float32 for p in learner.model.parameters())
+    assert losses[1] != losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+
+
 def test_a_denoiser_teaches_the_one_that_goes_on_from_it(folder: Path, tmp_path: Path) -> None:
     run = options(folder, tmp_path / "w.safetensors", self_distil=1.0)
     with pytest.raises(DrfuseError, match="--self-distil goes with --denoiser-only"):

@@ -227,7 +227,7 @@ _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
         *("draws", "width", "middle", "freeze_encoder"),
         *("steps_only", "fusion_only", "denoiser_only", "photographs", "self_distil"),
-        *("precision", "correction"),
+        "correction",
     ),
     "recofuse": ("stage", "size", "regularisation", "image_loss"),
 }

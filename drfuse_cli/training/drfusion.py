@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from drfuse_cli.models import DRFusion
-from drfuse_cli.networks.precision import choose_precision
+from drfuse_cli.networks.precision import autocast, choose_precision
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
 from drfuse_cli.training.decoding import decoding_loss
@@ -142,6 +142,7 @@ class DRFusionLearner(Learner):
         for drawn in see(pairs, o.task, o.batch_size, o.crop, rng):
             seen = drawn.to(self.device)
             wanted = taught(seen, self.teacher, o.self_distil, rng)
-            restored = student(seen.noisy, seen.chroma, seen.stated_std, seen.blur_sigma)
-            losses.append(denoising_loss(restored, wanted))
+            with autocast(self.device, self.precision):
+                restored = student(seen.noisy, seen.chroma, seen.stated_std, seen.blur_sigma)
+            losses.append(denoising_loss(restored.float(), wanted))
         return torch.stack(losses).mean()

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from drfuse_cli.errors import DrfuseError
 from drfuse_cli.models import RecoFuse
 from drfuse_cli.models.recofuse import mean_features
+from drfuse_cli.networks.precision import autocast, choose_precision
 from drfuse_cli.networks.recofuse.architecture import PUBLISHED, RecoFuseArchitecture
 from drfuse_cli.networks.recofuse.autoencoder import Features
 from drfuse_cli.networks.recofuse.refiner import Pictures
@@ -91,6 +92,7 @@ class RecoFuseLearner(Learner):
                 hint="leave --task out, or use --method drfusion",
             )
         self.run_dir = run_dir
+        self.precision = choose_precision(device, options.precision)
         held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
         self.held_back = self.taken(held_back)
         self._begin(_start(options))
@@ -174,6 +176,10 @@ class RecoFuseLearner(Learner):
             loss = self._coupled(quad, rng, lr)
         return float(loss.detach())
 
+    def _narrow(self) -> torch.autocast:
+        """The block in which networks run in the precision that was asked for."""
+        return autocast(self.device, self.precision)
+
     # ---- losses -----------------------------------------------------------------------------
 
     def _recombination(self, quad: Quad, rng: np.random.Generator) -> Tensor:
@@ -183,18 +189,20 @@ class RecoFuseLearner(Learner):
         half of the images are grey and most others nearly so.
         """
         images = torch.cat(list(quad))
-        latent, features = self.model.autoencoder.encode(images)
-        self._follow_spread(latent)
         count = len(quad.visible)
         lender = np.stack([rng.permutation(4) for _ in range(count)], axis=1)
         index = torch.from_numpy((lender * count + np.arange(count)).ravel()).to(self.device)
-        made = self.model.autoencoder.decode(latent, [f[index] for f in features])
+        with self._narrow():
+            latent, features = self.model.autoencoder.encode(images)
+            made = self.model.autoencoder.decode(latent, [f[index] for f in features])
+        self._follow_spread(latent.float())
         return F.l1_loss(made, images) + F.l1_loss(_colour(made), _colour(images))
 
     @torch.no_grad()
     def _see(self, quad: Quad) -> tuple[tuple[Latents, Latents], tuple[Features, Features]]:
         """Latents of the degraded and the clean sources, features of the degraded ones."""
-        latent, features = self.model.encode(torch.cat(list(quad)))
+        with self._narrow():
+            latent, features = self.model.encode(torch.cat(list(quad)))
         z = latent.chunk(4)
         h_visible, h_infrared = ([f.chunk(4)[i] for f in features] for i in (0, 1))
         return (Latents(z[0], z[1]), Latents(z[2], z[3])), (h_visible, h_infrared)
@@ -231,12 +239,14 @@ class RecoFuseLearner(Learner):
             return self._published_step(means, clean, rng, coupled=coupled)
         now, z = self._on_the_way(means, rng, coupled=coupled)
         t = torch.full((len(z.visible),), now, device=self.device)
-        z_f = self.model.fuse(z, t) if coupled else None
-        found = self.model.predict(z, z_f, means, t)[1]
+        with self._narrow():
+            z_f = self.model.fuse(z, t) if coupled else None
+            found = self.model.predict(z, z_f, means, t)[1]
         loss = sum(map(F.l1_loss, found, clean), torch.zeros((), device=self.device))
         if not self.options.image_loss:
             return loss
-        seen = map(self.model.decode, found, features)
+        with self._narrow():
+            seen = list(map(self.model.decode, found, features))
         errors = map(F.l1_loss, seen, (quad.visible_clean, quad.infrared_clean))
         return loss + self.options.image_loss * sum(errors)
 
@@ -251,8 +261,9 @@ class RecoFuseLearner(Learner):
         model, schedule = self.model, times(self.model.arch.steps)
         count = int(rng.integers(model.arch.steps))
         z = start(means, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        for now, after in pairwise(schedule[: count + 1]):
-            z = advance(z, means, model, model.step, now, after, coupled)
+        with self._narrow():
+            for now, after in pairwise(schedule[: count + 1]):
+                z = advance(z, means, model, model.step, now, after, coupled)
         return schedule[count], z
 
     def _published_step(
@@ -262,8 +273,9 @@ class RecoFuseLearner(Learner):
         process = self.model.process
         t = torch.from_numpy(rng.integers(1, TIMES + 1, len(means.visible))).to(self.device)
         own = Latents(*(self._noised(*ends, t, rng) for ends in zip(clean, means, strict=True)))
-        z_f = self.model.fuse(own, t) if coupled else None
-        z, found = self.model.predict(own, z_f, means, t)
+        with self._narrow():
+            z_f = self.model.fuse(own, t) if coupled else None
+            z, found = self.model.predict(own, z_f, means, t)
         reached = self.model.step(z, found, means, t, t - 1)
         wanted = (
             process.posterior_mean(*ends, t, t - 1) for ends in zip(own, clean, means, strict=True)
@@ -277,15 +289,17 @@ class RecoFuseLearner(Learner):
     def _fusion(self, clean: Latents, features: tuple[Features, Features], quad: Quad) -> Tensor:
         """Step B: the fusion of the clean latents, decoded with the degraded features."""
         t = torch.zeros(len(clean.visible), dtype=torch.long, device=self.device)
-        fused = self.model.decode(self.model.fuse(clean, t), mean_features(*features))
-        return fusion_loss(fused, quad.visible_clean, quad.infrared_clean)
+        with self._narrow():
+            fused = self.model.decode(self.model.fuse(clean, t), mean_features(*features))
+        return fusion_loss(fused.float(), quad.visible_clean, quad.infrared_clean)
 
     def _refined(self, quad: Quad, rng: np.random.Generator) -> Tensor:
         """Everything before the refiner as it is used, in any number of steps up to its own."""
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         steps = int(rng.integers(1, self.model.arch.steps + 1))
-        made = self.model(quad.visible, quad.infrared, steps, noise)
-        return refining_loss(Pictures(made.fused, made.visible, made.infrared), quad)
+        with self._narrow():
+            made = self.model(quad.visible, quad.infrared, steps, noise)
+        return refining_loss(Pictures(*(image.float() for image in made[:3])), quad)
 
     # ---- how it does ------------------------------------------------------------------------
 
