@@ -152,6 +152,20 @@ def list_weights() -> tuple[ManifestEntry, ...]:
     return () if folder is None else _read_manifest(folder / "manifest.json")
 
 
+def default_weights(task: str | None, method: str) -> ManifestEntry:
+    """The bundled weights that stand for none named. Raises DrfuseError where there are none."""
+    entries = list_weights()
+    for entry in entries:
+        if (entry.task, entry.method) == (task, method) and entry.default:
+            return entry
+    known = ", ".join(entry.name for entry in entries if entry.method == method)
+    raise weights_error(
+        f"no weights of {method} are bundled for the task {task!r}",
+        None,
+        f"Pass --weights with one of: {known}." if known else "Pass --weights FILE.safetensors.",
+    )
+
+
 def describe(spec: str) -> dict[str, Any]:
     """What a file says about itself, ready for JSON, without loading its tensors."""
     source = _locate(spec, None)
@@ -222,16 +236,7 @@ def _locate(
 
 
 def _default(task: str | None, method: str) -> _Source:
-    entries = list_weights()
-    for entry in entries:
-        if (entry.task, entry.method) == (task, method) and entry.default:
-            return _bundled(entry)
-    known = ", ".join(entry.name for entry in entries if entry.method == method)
-    raise weights_error(
-        f"no weights of {method} are bundled for the task {task!r}",
-        None,
-        f"Pass --weights with one of: {known}." if known else "Pass --weights FILE.safetensors.",
-    )
+    return _bundled(default_weights(task, method))
 
 
 def _bundled(entry: ManifestEntry) -> _Source:

@@ -13,9 +13,11 @@ import torch
 from cli_support import Cli
 
 from drfuse_cli.engine import Engine
+from drfuse_cli.models import build_network
 from drfuse_cli.networks.fusion_net import Architecture
 from drfuse_cli.speed.ceiling import network_multiply_adds
 from drfuse_cli.speed.measure import STAGES
+from drfuse_cli.weights import save_weights
 
 
 @pytest.fixture
@@ -46,6 +48,20 @@ def test_every_setting_is_measured(drfuse: Cli, bench: list[str], tmp_path: Path
         assert (row["device"], row["precision"], row["threads"]) == ("cpu", "fp32", 1)
     assert rows[2]["multiply_adds"] == 1.5 * rows[0]["multiply_adds"]
     assert not list(tmp_path.glob("tmp*"))
+
+
+def test_the_denoiser_has_a_stage_of_its_own(drfuse: Cli, bench: list[str], tmp_path: Path) -> None:
+    arch = Architecture(widths=(8, 12, 16), depths=(1, 1, 1), step_blocks=1, denoiser=8).as_dict()
+    weights = tmp_path / "denoiser.safetensors"
+    save_weights(weights, build_network(arch).state_dict(), arch, "ivif", dtype="fp32")
+    call = [*bench, "--size", "64x64", "--json", "--weights", str(weights)]
+    noisy, plain = (
+        json.loads(drfuse(*call, "--degrade", degrade).out)["settings"][0]["stages"]
+        for degrade in ("noise", "blur")
+    )
+    assert noisy["denoise"] > 0
+    assert plain["denoise"] == 0
+    assert min(noisy["network"], noisy["operators"]) > 0
 
 
 def test_a_table_for_people(drfuse: Cli, bench: list[str]) -> None:

@@ -134,7 +134,8 @@ def test_what_is_restored_first_is_what_drfusion_restores(drfuse: Cli, noisy: li
     assert document["warnings"] == []
     assert document["restore_first"] is True
     assert [one["noise_std"] for one in document["operators"]] == [9, 9]
-    drfuse("fuse", "ir.png", "vis.png", "-o", "x.png", "--noise-std", "9", "--save-sources", "s")
+    call = ["fuse", "ir.png", "vis.png", "-o", "x.png", "--noise-std", "9", "--save-sources", "s"]
+    assert document["restored_by"] == json.loads(drfuse(*call, "--json").out)["weights"]
     rest = noisy[noisy.index("-o") + 2 : -1]
     drfuse("fuse", "s/source1.png", "s/source2.png", "-o", "two.png", *rest, "--degrade", "none",
            "--destripe", "none")  # fmt: skip

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _COMPARED = (
     *("version", "task", "method", "weights", "steps", "correction_mode", "device"),
-    *("self_ensemble", "restore_first", "precision", "tile", "seed"),
+    *("self_ensemble", "restore_first", "restored_by", "precision", "tile", "seed"),
 )
 
 
@@ -166,8 +166,9 @@ def _psf_digest(file: str) -> str:
 
 def _comparable(document: Mapping[str, Any]) -> dict[str, Any]:
     found = {name: document.get(name) for name in _COMPARED}
-    if isinstance(found["weights"], Mapping):
-        found["weights"] = found["weights"].get("sha256")
+    for name in ("weights", "restored_by"):
+        if isinstance(named := found[name], Mapping):
+            found[name] = named.get("sha256")
     # Older lines do not say these.
     found["self_ensemble"] = document.get("self_ensemble", 1)
     found["restore_first"] = document.get("restore_first", False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from drfuse_cli import __version__
 from drfuse_cli.config import Degradation, FuseOptions
 from drfuse_cli.rig import Rig
+from drfuse_cli.weights import default_weights
 
 if TYPE_CHECKING:
     from drfuse_cli.engine import FuseResult, Fusion
@@ -81,10 +82,18 @@ def method_document(
         "correction": options.correction != "none",
         "correction_mode": options.correction,
         "self_ensemble": options.self_ensemble,
-        **({"restore_first": True} if options.restore_first else {}),
+        **(_restorer(options) if options.restore_first else {}),
         "device": device,
         "precision": precision,
         "tile": "auto" if options.tile is None else options.tile,
+    }
+
+
+def _restorer(options: FuseOptions) -> dict[str, Any]:
+    entry = default_weights(options.task, "drfusion")
+    return {
+        "restore_first": True,
+        "restored_by": {"name": entry.name, "sha256": entry.sha256},
     }
 
 

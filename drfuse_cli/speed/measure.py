@@ -24,7 +24,8 @@ from drfuse_cli.registration import register
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STAGES = ("read", "estimate", "register", "prepare", "network", "operators", "encode", "write")
+_NETWORKS = "denoise", "network"
+STAGES = ("read", "estimate", "register", "prepare", *_NETWORKS, "operators", "encode", "write")
 _REPEATS = 3
 _FEWEST, _MOST = 3, 2000
 """Batches, and pairs."""
@@ -134,10 +135,10 @@ def _stages_once(
     stages = _Stages(engine.device)
     prepared = _read(recipe, sources, stages)
     together = size if engine.batches else 1
-    with _network_measured(engine, stages), stages.measure("operators"):
+    with _networks_measured(engine, stages), stages.measure("operators"):
         fusion, *_ = engine.run([prepared] * together, together)
-    stages.seconds["operators"] -= stages.seconds["network"]
-    for stage in ("network", "operators"):
+    stages.seconds["operators"] -= sum(stages.seconds[stage] for stage in _NETWORKS)
+    for stage in (*_NETWORKS, "operators"):
         stages.seconds[stage] /= together
     with stages.measure("encode"):
         data = encode_image(fusion.fused, ".png")
@@ -159,14 +160,19 @@ def _read(recipe: Recipe, sources: tuple[Path, Path], stages: _Stages) -> Prepar
 
 
 @contextmanager
-def _network_measured(engine: Engine, stages: _Stages) -> Iterator[None]:
-    network = engine.model.network
-    network.encode = stages.measured("network", network.encode)
-    network.forward = stages.measured("network", network.forward)
+def _networks_measured(engine: Engine, stages: _Stages) -> Iterator[None]:
+    """Without the denoiser, where weights have none, its stage takes no time."""
+    network, denoiser = engine.model.network, engine.model.denoiser
+    parts = [(network, "encode", "network"), (network, "forward", "network")]
+    if denoiser is not None:
+        parts.append((denoiser, "forward", "denoise"))
+    for module, method, stage in parts:
+        setattr(module, method, stages.measured(stage, getattr(module, method)))
     try:
         yield
     finally:
-        del network.encode, network.forward
+        for module, method, _ in parts:
+            delattr(module, method)
 
 
 # ---- from file to file ---------------------------------------------------------------------------
