@@ -57,3 +57,17 @@ def test_cameras_come_after_the_scene(bench: ModuleType, data: Path) -> None:
     assert case.seen[0].pixels.mean() == pytest.approx(plain.seen[0].pixels.mean(), abs=2)
     assert [image.pixels.shape[:2] for image in bench.enlarged(case)] == [(64, 64)] * 2
     assert np.array_equal(case.clean[0].pixels, plain.clean[0].pixels)
+
+
+def test_peers_are_counted_by_column(tmp_path: Path) -> None:
+    peers = load_bench("recofuse/peers.py")
+    header = ",".join(("method", "restoration", "preset", *peers.COLUMNS))
+    rows = ("a,restored,noise,1,1,1,1,1,1", "b,restored,noise,3,3,3,0,0,0",
+            "a,none,noise,9,9,9,9,9,9", "a,restored,blur,9,9,9,9,9,9")  # fmt: skip
+    scores = tmp_path / "scores_ivif.csv"
+    scores.write_text("\n".join((header, *rows)))
+    found = peers.peers(scores, "noise")
+    assert list(found) == ["a", "b"]
+    own = dict.fromkeys(peers.COLUMNS, 2.0)
+    ends = [line.split("|")[-2].strip() for line in peers.table(own, found)[2:]]
+    assert ends == ["", "6 of 6", "3 of 6", "3 of 6"]

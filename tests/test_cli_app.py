@@ -47,8 +47,8 @@ SURFACE = {
     "train": "data --output -o --task --method --balance --photographs --self-distil --steps "
     "--minutes --batch-size --draws --crop --lr --seed --device --precision --width --middle "
     "--init --freeze-encoder --steps-only --fusion-only --denoiser-only --resume --val --val-every "
-    "--checkpoint-every --run-dir --correction --stage --size --regularisation --image-loss "
-    "--threads --overwrite",
+    "--checkpoint-every --run-dir --correction --stage --size --regularisation --restore-first "
+    "--image-loss --threads --overwrite",
     "inspect": "images --json",
     "calibrate": "root --name --output -o --task --roles --register --crop --agc --destripe --fit "
     "--limit --workers --allow-unpaired --overwrite --json",

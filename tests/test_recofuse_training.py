@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,11 +18,12 @@ from drfuse_cli.imageio import Image, write_image
 from drfuse_cli.networks.recofuse.refiner import Pictures
 from drfuse_cli.scenes import render
 from drfuse_cli.training import TrainOptions, TrainProgress, train
+from drfuse_cli.training.cameras import Cameras
 from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.quads import draw_quad
 from drfuse_cli.training.recofuse import RecoFuseLearner
 from drfuse_cli.training.refining import fusion_loss, refining_loss
-from drfuse_cli.weights import load_weights
+from drfuse_cli.weights import describe, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -305,21 +308,81 @@ def test_quads_are_degraded_beside_clean(folder: Path) -> None:
     assert all(map(torch.equal, quad, again))
 
 
-def test_quads_come_as_pairs_do_without_their_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def scene() -> CleanPair:
     infrared, visible = (image.pixels for image in render("street-day", 192, 160))
-    pairs = [CleanPair("street", infrared, visible)]
-    monkeypatch.setattr("drfuse_cli.training.quads.INFRARED", {"stripes": 1.0})
+    return CleanPair("street", infrared, visible)
+
+
+def test_quads_come_as_pairs_do_without_their_stripes(
+    scene: CleanPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drfuse_cli.training.cameras.INFRARED", {"stripes": 1.0})
 
     def uneven() -> list[float]:
-        quad = draw_quad(pairs, 6, 128, np.random.default_rng(3), torch.device("cpu"))
+        quad = draw_quad([scene], 6, 128, np.random.default_rng(3), torch.device("cpu"))
         off = (quad.infrared - quad.infrared_clean)[:, 0].mean(1)
         return (255 * off.std(1)).tolist()
 
     rid = uneven()
-    monkeypatch.setattr("drfuse_cli.training.quads.find_stripes", lambda *_: None)
+    monkeypatch.setattr("drfuse_cli.training.cameras.find_stripes", lambda *_: None)
     striped = uneven()
     assert min(striped) > 1
     assert np.mean(rid) < 0.75 * np.mean(striped)
+
+
+@pytest.mark.parametrize(("optics", "share"), [(0.0, 0.5), (1.0, 0.7)])
+def test_drfusion_undoes_what_cameras_did(
+    optics: float, share: float, scene: CleanPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the squared error of files that are noisy alone, or blurred and pooled as well."""
+    for name in ("INFRARED", "VISIBLE"):
+        monkeypatch.setattr(f"drfuse_cli.training.cameras.{name}", {"noise": 1.0})
+    for name, value in (("_AS_IT_IS", 0.0), ("_BLURRED", optics), ("_POOLED", optics)):
+        monkeypatch.setattr(f"drfuse_cli.training.cameras.{name}", value)
+    cameras = Cameras("cpu")
+
+    def error() -> float:
+        rng = np.random.default_rng(3)
+        quad = draw_quad([scene], 4, 128, rng, torch.device("cpu"), see=cameras, colourise=False)
+        errors = (quad.infrared - quad.infrared_clean, quad.visible - quad.visible_clean)
+        return float(torch.cat(errors).square().mean())
+
+    restored = error()
+    monkeypatch.setattr(
+        cameras.engine, "fuse",
+        lambda *files: SimpleNamespace(sources=[_enlarged(file) for file in files[:2]]),
+    )  # fmt: skip
+    assert restored < share * error()
+
+
+def _enlarged(image: Image) -> Image:
+    return Image(cv2.resize(image.pixels, (128, 128), interpolation=cv2.INTER_CUBIC))
+
+
+def test_a_third_of_the_pairs_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    cameras, calls = Cameras("cpu"), []
+
+    def watched(*given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        calls.append(given)
+        return given[0], given[1]
+
+    monkeypatch.setattr("drfuse_cli.training.cameras.as_it_is", watched)
+    for name in ("INFRARED", "VISIBLE"):
+        monkeypatch.setattr(f"drfuse_cli.training.cameras.{name}", {})
+    for name in ("_BLURRED", "_POOLED"):
+        monkeypatch.setattr(f"drfuse_cli.training.cameras.{name}", 0)
+    planes, colours = np.zeros((60, 16, 16), np.float32), np.zeros((60, 16, 16, 3), np.float32)
+    cameras(planes, colours, np.random.default_rng(1))
+    assert 10 <= len(calls) <= 32
+
+
+def test_a_run_says_that_it_restores_first(folder: Path, tiny: Path, tmp_path: Path) -> None:
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage="refiner", crop=64,
+                  restore_first=True)  # fmt: skip
+    learner = RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    assert isinstance(learner.see, Cameras)
+    assert describe(str(train(run, quiet)))["training"]["restore_first"] is True
 
 
 def test_other_tasks_are_refused(folder: Path, tiny: Path, tmp_path: Path) -> None:

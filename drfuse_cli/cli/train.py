@@ -153,6 +153,16 @@ ImageLoss = Annotated[
     ),
 ]
 
+RestoreFirst = Annotated[
+    bool,
+    typer.Option(
+        "--restore-first",
+        help="Learn from pairs that cameras blurred and pooled as well, restored by DRFusion as "
+        "`drfuse fuse --restore-first` does.",
+        rich_help_panel=_RECOFUSE,
+    ),
+]
+
 _CROPS: dict[Method, tuple[int, int]] = {"drfusion": (12, 64), "recofuse": (4, 128)}
 
 
@@ -189,6 +199,7 @@ def train(
     stage: Stage = "all",
     size: Size = "small",
     regularisation: Regularisation = "alternating",
+    restore_first: RestoreFirst = False,
     image_loss: ImageLoss = 8.0,
     threads: options.ThreadsOption = None,
     overwrite: options.OverwriteOption = False,
@@ -213,7 +224,7 @@ def train(
         fusion_only=fusion_only, denoiser_only=denoiser_only, resume=resume, val=val,
         val_every=val_every, checkpoint_every=checkpoint_every, run_dir=run_dir,
         correction=correction, stage=stage, size=size, regularisation=regularisation,
-        image_loss=image_loss,
+        restore_first=restore_first, image_loss=image_loss,
     )  # fmt: skip
     for flag in _unheard(chosen):
         console.warn(f"training {method} does not use {flag}")
@@ -229,7 +240,7 @@ _OF: dict[Method, tuple[str, ...]] = {
         *("steps_only", "fusion_only", "denoiser_only", "photographs", "self_distil"),
         "correction",
     ),
-    "recofuse": ("stage", "size", "regularisation", "image_loss"),
+    "recofuse": ("stage", "size", "regularisation", "restore_first", "image_loss"),
 }
 """What one method listens to alone."""
 

@@ -67,6 +67,8 @@ class TrainOptions:
     stage: Stage = "all"
     size: Size = "small"
     regularisation: Regularisation = "alternating"
+    restore_first: bool = False
+    """Of ReCoFuse: poor cameras after the scene, and DRFusion before the networks."""
     image_loss: float = 8.0
     """Of ReCoFuse: what an error of a decoded prediction counts beside one of its latent."""
 

@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from drfuse_cli.colour import rgb_to_ycbcr, ycbcr_to_rgb
-from drfuse_cli.degradations.stripes import find_stripes
-from drfuse_cli.imageio import Image
-from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
+from drfuse_cli.training.cameras import See, as_it_is
 from drfuse_cli.training.data import CleanPair, draw_crops
 
 _TINTED = 0.6
@@ -42,17 +40,6 @@ def tint(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(coloured, 0, 1).astype(np.float32)
 
 
-def _degraded(image: np.ndarray, odds: dict[Kind, float], rng: np.random.Generator) -> np.ndarray:
-    return impair(image, draw_all(odds, rng, wide=True), rng)
-
-
-def _rid_of_stripes(plane: np.ndarray) -> np.ndarray:
-    """As a picture is taken that is to be fused: without the stripes that it shows."""
-    image = Image(np.rint(255 * plane).astype(np.uint8))
-    found = find_stripes(image, "auto")
-    return plane if found is None else found.taken_out(image).pixels.astype(np.float32) / 255
-
-
 def draw_quad(
     pairs: list[CleanPair],
     count: int,
@@ -60,11 +47,13 @@ def draw_quad(
     rng: np.random.Generator,
     device: torch.device,
     *,
+    see: See = as_it_is,
     colourise: bool = True,
 ) -> Quad:
     """Random crops of ``size`` pixels with degradations drawn for each source on its own.
 
-    ``colourise`` paints grey visible crops and lays patches of colour over some.
+    ``see`` takes both pictures; ``colourise`` paints grey visible crops and lays patches of colour
+    over some.
     """
     infrared, visible, _ = draw_crops(pairs, count, size, rng, colourise=colourise)
     visible = np.stack(
@@ -75,17 +64,14 @@ def draw_quad(
             for image in visible
         ]
     )
-    seen_infrared = [_rid_of_stripes(_degraded(image[0], INFRARED, rng)) for image in infrared]
-    seen_visible = [
-        _degraded(image.transpose(1, 2, 0), VISIBLE, rng).transpose(2, 0, 1) for image in visible
-    ]
+    seen_infrared, seen_visible = see(infrared[:, 0], visible.transpose(0, 2, 3, 1), rng)
 
     def grey(planes: np.ndarray) -> Tensor:
         return torch.from_numpy(planes).expand(-1, 3, -1, -1).contiguous().to(device)
 
     return Quad(
-        torch.from_numpy(np.stack(seen_visible)).to(device),
-        grey(np.stack(seen_infrared)[:, None]),
+        torch.from_numpy(seen_visible.transpose(0, 3, 1, 2).copy()).to(device),
+        grey(seen_infrared[:, None]),
         torch.from_numpy(visible).to(device),
         grey(infrared),
     )

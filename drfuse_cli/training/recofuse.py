@@ -22,6 +22,7 @@ from drfuse_cli.networks.recofuse.autoencoder import Features
 from drfuse_cli.networks.recofuse.refiner import Pictures
 from drfuse_cli.samplers.mean_reverting import TIMES
 from drfuse_cli.samplers.recofuse import Latents, advance, start, times
+from drfuse_cli.training.cameras import Cameras, as_it_is
 from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.lighting import lit
@@ -93,6 +94,7 @@ class RecoFuseLearner(Learner):
             )
         self.run_dir = run_dir
         self.precision = choose_precision(device, options.precision)
+        self.see = Cameras(str(device)) if options.restore_first else as_it_is
         held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
         self.held_back = self.taken(held_back)
         self._begin(_start(options))
@@ -162,7 +164,7 @@ class RecoFuseLearner(Learner):
 
     def learn(self, pairs: list[CleanPair], rng: np.random.Generator, lr: float) -> float:
         o = self.options
-        quad = draw_quad(pairs, o.batch_size, o.crop, rng, self.device)
+        quad = draw_quad(pairs, o.batch_size, o.crop, rng, self.device, see=self.see)
         if self.stage == "autoencoder":
             loss = self._recombination(quad, rng)
             self._descend([loss], self.optimisers, lr)
