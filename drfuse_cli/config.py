@@ -60,6 +60,9 @@ class Degradation:
         ):
             if not low <= value <= high:
                 raise DrfuseError(f"{name} {value:g} is outside {low:g}..{high:g}")
+        # Of numpy's numbers torch makes tensors in double precision, which no network takes.
+        object.__setattr__(self, "noise_std", float(self.noise_std))
+        object.__setattr__(self, "blur_sigma", float(self.blur_sigma))
 
     @property
     def size_only(self) -> Degradation:

@@ -137,6 +137,14 @@ def test_nothing_is_random(weights: LoadedWeights) -> None:
     np.testing.assert_array_equal(first.fused.pixels, second.fused.pixels)
 
 
+def test_numbers_of_numpy_are_numbers(weights: LoadedWeights) -> None:
+    plain, double = Degradation(6.0, 1.5), Degradation(np.float64(6.0), np.float64(1.5))
+    assert plain == double
+    pair = picture(24, 24), picture(24, 24)
+    made = [fuse(weights, *pair, (told, told)).fused.pixels for told in (plain, double)]
+    assert np.array_equal(*made)
+
+
 def test_states_and_residuals_describe_the_run(weights: LoadedWeights) -> None:
     noise = Degradation(noise_std=10)
     noisy = degrade_image(picture(48, 48), noise, np.random.default_rng(0))
