@@ -23,7 +23,7 @@ from drfuse_cli.training.scores import (
 
 _RESTORED, _EDGES, _ADDED = 8.0, 2.0, 20.0
 _SCORES = (
-    (correlation, 1.0),
+    (correlation, 2.0),
     (difference_correlation, 0.25),
     (fidelity, 2.0),
     (shared_information, 0.3),
