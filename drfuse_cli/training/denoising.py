@@ -21,7 +21,7 @@ from drfuse_cli.training.variety import as_other_cameras
 _PUBLISHED_SHARE = 0.6
 _PUBLISHED: dict[PresetName, float] = {"noise": 0.75, "composite": 0.25}
 _BLURRED, _POOLED, _GREY, _SHRUNK = 0.4, 0.3, 0.25, 0.4
-_MISSTATED, _OFF = 0.25, 0.5
+_MISSTATED, _OFF = 0.35, 0.5
 """How often the noise is stated wrongly, and by which factor at most, as a logarithm."""
 
 _TAUGHT_VIEWS = 2
