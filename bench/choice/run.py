@@ -26,13 +26,14 @@ from drfuse_cli.evaluation.cases import (
     clean_pairs,
     crop,
     cropped,
+    degrade_pair,
     factor_of,
     size_of,
 )
 from drfuse_cli.impairments import impair_image
 from drfuse_cli.kinds import draw_kinds, parse_kinds
 from drfuse_cli.operators.estimate import estimate
-from drfuse_cli.operators.simulate import degrade_image, generator
+from drfuse_cli.operators.simulate import generator
 from drfuse_cli.sources import Assumptions, take_pair
 
 AUTO = Assumptions("ivif", "auto", Overrides(), destripe="auto")
@@ -84,15 +85,9 @@ def spoilt(pair: CleanPair, setting: str) -> tuple[Both, Method]:
     """A pair as ``drfuse degrade`` makes it, and the method that undoes more of it."""
     kinds, name = SETTINGS[setting]
     scene, expected = impaired(pair, kinds) if kinds else (pair.read(), "drfusion")
-    if name == "none":
-        return scene, expected
-    degradations = preset("ivif", name)
-    size = cropped(size_of(scene[0]), factor_of(degradations))
-    first, second = (
-        degrade_image(image, degradations[i], generator(SEED, pair.name, pair.roles[i]))
-        for i, image in enumerate(crop(scene, size))
-    )
-    return (first, second), expected
+    cameras = preset("ivif", name)
+    seen = crop(scene, cropped(size_of(scene[0]), factor_of(cameras)))
+    return degrade_pair(seen, cameras, SEED, pair.name, pair.roles), expected
 
 
 def impaired(pair: CleanPair, setting: str) -> tuple[Both, Method]:

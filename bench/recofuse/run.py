@@ -34,10 +34,10 @@ from drfuse_cli.config import PRESET_NAMES, Degradation, FuseOptions, PresetName
 from drfuse_cli.degradations import Mode, Overrides, assume
 from drfuse_cli.engine import Engine
 from drfuse_cli.evaluation.baselines import FUSERS, enlarge, fuse
-from drfuse_cli.evaluation.cases import crop, cropped, factor_of, size_of
+from drfuse_cli.evaluation.cases import crop, cropped, degrade_pair, factor_of, size_of
 from drfuse_cli.imageio import Image, read_image, write_image
 from drfuse_cli.impairments import INFRARED, VISIBLE, Kind, draw_all, impair
-from drfuse_cli.operators.simulate import degrade_image, generator
+from drfuse_cli.operators.simulate import generator
 from drfuse_cli.pairs import find_pairs
 from drfuse_cli.sources import Assumptions, take_pair
 from drfuse_cli.training.lighting import exponent, lit
@@ -89,12 +89,8 @@ def cases(
                 _degraded(infrared, INFRARED, generator(seed, pair.name, "ir")),
                 _degraded(visible, VISIBLE, generator(seed, pair.name, "vis"), dark=dark),
             )
-            if optics != "none":
-                first, second = (
-                    degrade_image(image, camera, generator(seed, pair.name, f"{role} optics"))
-                    for image, camera, role in zip(seen, cameras, ("ir", "vis"), strict=True)
-                )
-                seen = first, second
+            roles = "ir optics", "vis optics"
+            seen = degrade_pair(seen, cameras, seed, pair.name, roles)
             yield Case(f"{pair.name}-{seed}", (infrared, light), seen)
 
 

@@ -103,13 +103,19 @@ def make_case(pair: CleanPair, degradations: Degradations, seed: int) -> Case:
             hint="Leave this pair out, or give a smaller --sr-scale.",
             path=whole[0].path,
         )
+    degraded = degrade_pair(crop(whole, size), degradations, seed, pair.name, pair.roles)
+    return Case(pair.name, whole, degraded, degradations)
+
+
+def degrade_pair(
+    images: Both, degradations: Degradations, seed: int, name: str, roles: tuple[str, str]
+) -> Both:
+    """Both images degraded; height and width must be multiples of the scales."""
     first, second = (
-        _degrade(image, degradation, seed, pair.name, role)
-        for image, degradation, role in zip(
-            crop(whole, size), degradations, pair.roles, strict=True
-        )
+        _degrade(image, degradation, seed, name, role)
+        for image, degradation, role in zip(images, degradations, roles, strict=True)
     )
-    return Case(pair.name, whole, (first, second), degradations)
+    return first, second
 
 
 def _degrade(image: Image, degradation: Degradation, seed: int, name: str, role: str) -> Image:

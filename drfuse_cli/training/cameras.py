@@ -89,8 +89,8 @@ def _drawn(odds: dict[Kind, float], rng: np.random.Generator) -> Drawn:
 
 
 def _optics(drawn: Drawn, rng: np.random.Generator, *, infrared: bool) -> Degradation:
-    noise = sum(float(one.std) for one in drawn if isinstance(one, Noise))
-    sigma = float(rng.uniform(*_SIGMA)) if rng.random() < _BLURRED else 0.0
+    noise = sum(one.std for one in drawn if isinstance(one, Noise))
+    sigma = rng.uniform(*_SIGMA) if rng.random() < _BLURRED else 0.0
     pooled = infrared and rng.random() < _POOLED
     return Degradation(noise, sigma, int(rng.choice([2, 4])) if pooled else 1)
 
@@ -105,7 +105,7 @@ def _file(scene: np.ndarray, drawn: Drawn, optics: Degradation, rng: np.random.G
 
 
 def _stated(true: Degradation, rng: np.random.Generator) -> Degradation:
-    noise, blur = np.exp(rng.normal(0, _OFF, 2)).tolist()
+    noise, blur = np.exp(rng.normal(0, _OFF, 2))
     return Degradation(true.noise_std * noise, true.blur_sigma * blur, true.sr_scale)
 
 

@@ -328,7 +328,7 @@ class RecoFuseLearner(Learner):
         """Restored infrared and visible PSNR and the fusion loss of one degraded crop a pair."""
         rng = np.random.default_rng(2026)
         for pair in self.held_back:
-            quad = draw_quad([pair], 1, _VAL_CROP, rng, self.device, colourise=False)
+            quad = draw_quad([pair], 1, _VAL_CROP, rng, self.device, see=self.see, colourise=False)
             made = self._made(quad)
             yield (
                 psnr(made[2][:, :1], quad.infrared_clean[:, :1]),
