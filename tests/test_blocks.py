@@ -169,7 +169,7 @@ def test_blocks_cover_every_pixel_once(scale: int) -> None:
         coarse, Image(np.zeros(size, np.uint8)), (Degradation(sr_scale=scale), Degradation())
     )
     count = np.zeros(pair.grid.canvas, int)
-    for block in cut(pair, 100, denoised=False):
+    for block in cut(pair, 100, denoiser_reach=0):
         count[block.window.place] += 1
         height, width = block.pair.grid.canvas
         assert block.pair.sources[0].luma.shape == (height // scale, width // scale)

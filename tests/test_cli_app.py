@@ -44,11 +44,11 @@ SURFACE = {
     "--restore-first --device --precision --tile --seed --workers --limit --allow-unpaired "
     "--overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
-    "train": "data --output -o --task --method --balance --photographs --self-distil --steps "
-    "--minutes --batch-size --draws --crop --lr --seed --device --precision --width --middle "
-    "--init --freeze-encoder --steps-only --fusion-only --denoiser-only --resume --val --val-every "
-    "--checkpoint-every --run-dir --correction --stage --size --regularisation --restore-first "
-    "--image-loss --threads --overwrite",
+    "train": "data --output -o --task --method --balance --photographs --self-distil "
+    "--denoiser-blocks --steps --minutes --batch-size --draws --crop --lr --seed --device "
+    "--precision --width --middle --init --freeze-encoder --steps-only --fusion-only "
+    "--denoiser-only --resume --val --val-every --checkpoint-every --run-dir --correction --stage "
+    "--size --regularisation --restore-first --image-loss --threads --overwrite",
     "inspect": "images --json",
     "calibrate": "root --name --output -o --task --roles --register --crop --agc --destripe --fit "
     "--limit --workers --allow-unpaired --overwrite --json",

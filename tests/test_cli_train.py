@@ -43,7 +43,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "--middle", "2", "--init", "w", "--freeze-encoder", "--draws", "3", "--fusion-only",
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
         "--steps-only", "--denoiser-only", "--photographs", "p",
-        "--self-distil", "0.5",
+        "--self-distil", "0.5", "--denoiser-blocks", "4,4,6",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
@@ -52,7 +52,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
             width=16, middle=2, init="w", freeze_encoder=True, draws=3, fusion_only=True,
             resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
             correction="fusion", steps_only=True, denoiser_only=True,
-            photographs=Path("p"), self_distil=0.5,
+            photographs=Path("p"), self_distil=0.5, denoiser_blocks=(4, 4, 6),
         )
     ]  # fmt: skip
 
@@ -94,7 +94,9 @@ def test_outputs_are_checked_first(drfuse: Cli, asked: list[TrainOptions]) -> No
 
 
 @pytest.mark.parametrize("flags", [("--steps", "0"), ("--lr", "x"), ("--device", "gpu"),
-                                   ("--correction", "all"), ("--crop", "1")])  # fmt: skip
+                                   ("--correction", "all"), ("--crop", "1"),
+                                   ("--denoiser-blocks", "4,4"),
+                                   ("--denoiser-blocks", "4,0,x")])  # fmt: skip
 def test_wrong_flags(drfuse: Cli, asked: list[TrainOptions], flags: tuple[str, str]) -> None:
     assert flags[0] in drfuse("train", "p", "-o", "w.safetensors", *flags, code=2).err
     assert asked == []

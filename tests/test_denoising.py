@@ -110,9 +110,9 @@ def test_in_a_batch_sources_without_noise_stay_as_they_are() -> None:
     assert torch.equal(first.y[0], one.observations[0].y[0] / 2)
 
 
-def random_denoiser(width: int = 16) -> Denoiser:
+def random_denoiser(width: int = 16, blocks: tuple[int, int, int] = (2, 2, 4)) -> Denoiser:
     torch.manual_seed(0)
-    network = Denoiser(width, 8).eval()
+    network = Denoiser(width, 8, blocks).eval()
     with torch.no_grad():
         for weight in network.parameters():
             if not weight.any():
@@ -128,6 +128,23 @@ def test_any_size_comes_back_and_no_noise_means_no_change(size: tuple[int, int])
     assert made.shape == y.shape
     assert not torch.equal(made[0], y[0])
     assert torch.equal(made[1], y[1])
+
+
+@pytest.mark.parametrize("blocks", [(1, 1, 1), (2, 2, 4), (3, 1, 2)])
+def test_the_denoiser_does_not_look_beyond_its_reach(
+    blocks: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By plain convolutions: how Winograd's rounds a pixel depends on those beside it."""
+    monkeypatch.setattr("drfuse_cli.networks.convolution._has_winograd", lambda: False)
+    network = random_denoiser(8, blocks)
+    y, chroma = torch.rand(1, 1, 32, network.reach + 48), torch.zeros(1, 2, 32, network.reach + 48)
+    changed = y.clone()
+    changed[..., :16] += 1
+    with torch.no_grad():
+        one, other = (network(x, chroma, torch.ones(1), torch.zeros(1)) for x in (y, changed))
+    beyond = slice(16 + network.reach, None)
+    assert torch.equal(one[..., beyond], other[..., beyond])
+    assert not torch.equal(one[..., :16], other[..., :16])
 
 
 @pytest.mark.parametrize("size", [(24, 40), (21, 37)])

@@ -296,6 +296,30 @@ def test_a_denoiser_may_be_trained_narrow(folder: Path, tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
 
 
+def test_a_denoiser_grows_deeper_from_where_it_is(folder: Path, tmp_path: Path) -> None:
+    plain = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    run = options(folder, tmp_path / "b.safetensors", init=str(plain), denoiser_only=True)
+    start = train(run, quiet)
+    deeper = replace(run, init=str(start), denoiser_blocks=(3, 2, 5))
+    learner = DRFusionLearner(deeper, torch.device("cpu"), tmp_path)
+    before = load_weights(str(start), "ivif").network().denoiser
+    seen = torch.rand(1, 1, 24, 40), torch.zeros(1, 2, 24, 40), torch.ones(1), torch.zeros(1)
+    with torch.no_grad():
+        assert torch.allclose(learner.model.denoiser(*seen), before(*seen), atol=2e-6)
+    new = [learner.model.denoiser.up0[2], learner.model.denoiser.middle[4]]
+    for _ in range(2):
+        learner.update(load_pairs((folder,), "ivif"), 0.5)
+    assert all(p.grad is not None and p.grad.any() for block in new for p in block.parameters())
+    assert learner.architecture()["denoiser_blocks"] == [3, 2, 5]
+    with pytest.raises(DrfuseError, match="--denoiser-blocks 2,1,4: there are 2,2,4 already"):
+        train(replace(deeper, denoiser_blocks=(2, 1, 4)), quiet)
+    with pytest.raises(DrfuseError, match="--denoiser-blocks goes with --denoiser-only"):
+        train(replace(deeper, denoiser_only=False), quiet)
+    first = replace(deeper, init=str(plain), denoiser_blocks=(1, 1, 1))
+    made = load_weights(str(train(first, quiet)), "ivif").architecture
+    assert made["denoiser_blocks"] == [1, 1, 1]
+
+
 def test_a_denoiser_teaches_the_one_that_goes_on_from_it(folder: Path, tmp_path: Path) -> None:
     run = options(folder, tmp_path / "w.safetensors", self_distil=1.0)
     with pytest.raises(DrfuseError, match="--self-distil goes with --denoiser-only"):

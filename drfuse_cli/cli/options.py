@@ -347,6 +347,20 @@ def parse_device(text: str, flag: str = "--device") -> str:
     return text
 
 
+def parse_blocks(text: str | None) -> tuple[int, int, int] | None:
+    """Blocks of the denoiser at its three resolutions from ``A,B,C``."""
+    if text is None:
+        return None
+    numbers = [int(part) if part.isdecimal() else 0 for part in text.split(",")]
+    if len(numbers) != 3 or min(numbers) < 1:
+        raise DrfuseError(
+            f"--denoiser-blocks {text}: not three whole numbers from 1 up",
+            hint="such as 4,4,6",
+        )
+    a, b, c = numbers
+    return a, b, c
+
+
 def parse_tile(text: str) -> int | None:
     """The tile edge; ``None`` for ``auto``. Raises ``DrfuseError`` for anything else."""
     if text == "auto":

@@ -52,6 +52,15 @@ SelfDistil = Annotated[
         "says, such as 0.75; the rest is the clean source.",
     ),
 ]
+DenoiserBlocks = Annotated[
+    str | None,
+    typer.Option(
+        "--denoiser-blocks",
+        metavar="A,B,C",
+        help="With --denoiser-only: a denoiser deeper than that of --init (2,2,4), by its blocks "
+        "at a half, a quarter and an eighth of the resolution; what is new adds nothing at first.",
+    ),
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
@@ -174,6 +183,7 @@ def train(
     balance: Balance = False,
     photographs: Photographs = None,
     self_distil: SelfDistil = 0.0,
+    denoiser_blocks: DenoiserBlocks = None,
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
@@ -217,7 +227,8 @@ def train(
     usual_batch, usual_crop = _CROPS[method]
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, balance=balance,
-        photographs=photographs, self_distil=self_distil, steps=steps, minutes=minutes,
+        photographs=photographs, self_distil=self_distil,
+        denoiser_blocks=options.parse_blocks(denoiser_blocks), steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,
@@ -238,7 +249,7 @@ _OF: dict[Method, tuple[str, ...]] = {
     "drfusion": (
         *("draws", "width", "middle", "freeze_encoder"),
         *("steps_only", "fusion_only", "denoiser_only", "photographs", "self_distil"),
-        "correction",
+        *("denoiser_blocks", "correction"),
     ),
     "recofuse": ("stage", "size", "regularisation", "restore_first", "image_loss"),
 }

@@ -13,7 +13,6 @@ from torch import Tensor
 from drfuse_cli.config import Degradation
 from drfuse_cli.engine.fusion import Fusion
 from drfuse_cli.engine.prepared import Part, Planes, Prepared
-from drfuse_cli.networks.denoiser import Denoiser
 from drfuse_cli.networks.tiled import Window, windows
 from drfuse_cli.networks.unet import MULTIPLE
 from drfuse_cli.operators.build import build_operator, equivalent_sigma
@@ -33,8 +32,10 @@ class Block:
     window: Window
 
 
-def cut(pair: Prepared, edge: int, *, denoised: bool) -> Iterator[Block]:
+def cut(pair: Prepared, edge: int, *, denoiser_reach: int) -> Iterator[Block]:
     """Blocks of about ``edge`` pixels a side that cover the canvas of a pair; nothing is copied.
+
+    ``denoiser_reach``: pixels around one of a noisy file that its denoised value follows from.
 
     All share the prior of the whole: with one of its own each would be another image.
     """
@@ -42,11 +43,11 @@ def cut(pair: Prepared, edge: int, *, denoised: bool) -> Iterator[Block]:
     pair = replace(pair, sources=(first, second))
     degradations = [source.degradation for source in pair.sources]
     # What the network sees of a noisy source was denoised by its own surroundings, in its pixels.
-    before = [d.sr_scale if denoised and d.noise_std > 0 else 0 for d in degradations]
+    before = [d.sr_scale if denoiser_reach and d.noise_std > 0 else 0 for d in degradations]
     # Networks halve their input, each in the same places as in the whole.
     scales = (degradation.sr_scale for degradation in degradations)
     step = math.lcm(MULTIPLE, *scales, *(MULTIPLE * scale for scale in before if scale))
-    halo = _SURROUNDINGS + Denoiser.reach * max(before) + max(map(_reach, degradations))
+    halo = _SURROUNDINGS + denoiser_reach * max(before) + max(map(_reach, degradations))
     edge, halo = (-(-n // step) * step for n in (edge, halo))
     for window in windows(*pair.grid.canvas, edge, halo):
         rows, columns = window.outer

@@ -127,7 +127,8 @@ class Engine:
     def _alone(self, pair: Prepared) -> Fusion:
         if not self._is_huge(pair):
             return self._together([pair], 1)[0]
-        blocks = cut(pair, _BLOCK, denoised=getattr(self.model, "denoiser", None) is not None)
+        denoiser = getattr(self.model, "denoiser", None)
+        blocks = cut(pair, _BLOCK, denoiser_reach=denoiser.reach if denoiser else 0)
         return join(pair, ((block, self._together([block.pair], 1)[0]) for block in blocks))
 
     def _is_huge(self, pair: Prepared) -> bool:

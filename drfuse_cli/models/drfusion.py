@@ -29,7 +29,8 @@ class DRFusion(nn.Module):
         self.network = FusionNet(arch)
         self.schedule = Schedule(arch.steps)
         self.correction = JointCorrection()
-        self.denoiser = Denoiser(arch.denoiser, arch.embedding) if arch.denoiser else None
+        told = arch.denoiser, arch.embedding, arch.denoiser_blocks
+        self.denoiser = Denoiser(*told) if arch.denoiser else None
 
     def _correct(self, mode: Correction, alpha_bar: Tensor) -> Correct:
         if mode == "none":

@@ -13,10 +13,8 @@ from drfuse_cli.networks.unet import (
     pad_to_multiple,
     shuffle,
     unshuffle,
+    up_to_multiple,
 )
-
-_BLOCKS = (2, 2, 4)
-"""At a half, a quarter and an eighth of the resolution."""
 
 _MOST_BLURRED = 3
 """Pixels, as far as training goes: told of more, it makes pictures up."""
@@ -30,17 +28,21 @@ class Denoiser(UNet):
     and share the noise of luminance: they show a good part of it.
     """
 
-    reach = 128
-    """Pixels around one beyond which it does not look, a multiple of 8."""
-
-    def __init__(self, width: int, embedding: int) -> None:
+    def __init__(self, width: int, embedding: int, blocks: tuple[int, int, int]) -> None:
         super().__init__()
+        self.blocks = blocks
         self.embed = embedder(2, embedding)
         self.entry = conv(4 * 3, width)
-        self._add_levels((width, 3 * width // 2, 2 * width), _BLOCKS, embedding)
+        self._add_levels((width, 3 * width // 2, 2 * width), blocks, embedding)
         self.noise_head = Conv(width, 4)
         nn.init.zeros_(self.noise_head.weight)
         nn.init.zeros_(self.noise_head.bias)  # type: ignore[arg-type]
+
+    @property
+    def reach(self) -> int:
+        """Pixels around one beyond which it does not look, a multiple of 8."""
+        half, quarter, eighth = self.blocks
+        return up_to_multiple(16 + 8 * half + 16 * quarter + 16 * eighth)
 
     def forward(self, y: Tensor, chroma: Tensor, noise_std: Tensor, blur_sigma: Tensor) -> Tensor:
         """Luminance ``y`` without its noise, ``B x 1 x h x w`` of any size, in image range.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 
 from drfuse_cli.networks.convolution import Conv, side_by_side
 from drfuse_cli.networks.unet import (
-    MULTIPLE,
     Stack,
     UNet,
     conv,
@@ -20,6 +18,7 @@ from drfuse_cli.networks.unet import (
     pad_to_multiple,
     shuffle,
     unshuffle,
+    up_to_multiple,
 )
 
 STATE = ("x1", "x2", "f", "cb", "cr")
@@ -50,6 +49,8 @@ class Architecture:
     """Blocks of the fusion decoder at a quarter of the resolution; 0: there is none."""
     denoiser: int = 0
     """Features of the observation denoiser at half resolution; 0: there is none."""
+    denoiser_blocks: tuple[int, int, int] = (2, 2, 4)
+    """Its blocks at a half, a quarter and an eighth of the resolution."""
     noise_left: float = 0.25
     """Share of the stated noise that the denoiser is taken to leave of a source that has no other
     degradation."""
@@ -60,7 +61,8 @@ class Architecture:
         return cls(widths=(width, 3 * width // 2, 2 * width), depths=(1, 1, middle))
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "widths": list(self.widths), "depths": list(self.depths)}
+        found = asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}
 
 
 _CHANGE = 0.1
@@ -130,7 +132,7 @@ class FusionNet(nn.Module):
         """Pixels around one beyond which a step does not look, a multiple of 8."""
         a = self.arch
         pixels = 8 + 4 * a.step_blocks + (12 + 8 * a.decoder if a.decoder else 0)
-        return MULTIPLE * math.ceil(pixels / MULTIPLE)
+        return up_to_multiple(pixels)
 
     def encode(self, lifted: Tensor, observed: Tensor, condition: Tensor) -> Tensor:
         """Features ``B x width x H/2 x W/2`` of the lifted and raw inputs, ``B x 4 x H x W`` each.

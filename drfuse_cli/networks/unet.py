@@ -14,6 +14,11 @@ MULTIPLE = 8
 """Image sizes inside the network are multiples of this: two halvings after the unshuffle."""
 
 
+def up_to_multiple(pixels: int) -> int:
+    """The next multiple of :data:`MULTIPLE`."""
+    return pixels + -pixels % MULTIPLE
+
+
 def pad_to_multiple(x: Tensor) -> Tensor:
     """Repeats the last row and column up to the next multiple of :data:`MULTIPLE`."""
     height, width = x.shape[-2:]

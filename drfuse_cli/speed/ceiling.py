@@ -41,7 +41,7 @@ def network_multiply_adds(arch: Architecture, height: int, width: int, steps: in
             features = network.encode(images, images, condition)
             if arch.denoiser:
                 sources, told = torch.empty(2, 3, height, width), torch.empty(2)
-                denoiser = Denoiser(arch.denoiser, arch.embedding)
+                denoiser = Denoiser(arch.denoiser, arch.embedding, arch.denoiser_blocks)
                 denoiser(sources[:, :1], sources[:, 1:], told, told)
             if arch.decoder:
                 estimate = pad_to_multiple(torch.empty(1, len(STATE), height, width))

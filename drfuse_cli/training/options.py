@@ -33,6 +33,9 @@ class TrainOptions:
     """Of the denoiser: pictures to learn from beside the pairs, see ``data.with_photographs``."""
     self_distil: float = 0.0
     """Of the denoiser: the share of what it is to find that the one in ``init`` says, 0..1."""
+    denoiser_blocks: tuple[int, int, int] | None = None
+    """Of the denoiser: blocks at a half, a quarter and an eighth of the resolution, where it is
+    to be deeper than in ``init``."""
     steps: int = 20000
     minutes: float | None = None
     """Wall-clock budget: the schedule ends when it or ``steps`` is used up."""

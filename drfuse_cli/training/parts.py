@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from drfuse_cli.errors import DrfuseError
@@ -35,6 +36,7 @@ def starting_model(options: TrainOptions) -> DRFusion:
             f"--self-distil: {options.init} has no denoiser to learn from",
             hint="train one first, with --denoiser-only alone",
         )
+    model = _deepened(model, options.denoiser_blocks)
     model.train().requires_grad_(True)
     return _ALONE[part](model) if part else _whole(model)
 
@@ -84,6 +86,29 @@ def _denoiser(model: DRFusion) -> DRFusion:
     return _only(model, model.denoiser)
 
 
+def _deepened(model: DRFusion, blocks: tuple[int, int, int] | None) -> DRFusion:
+    """The same with a denoiser of so many blocks at each resolution; what is new adds nothing yet.
+
+    Raises :class:`DrfuseError` where that would be fewer than there are.
+    """
+    there = model.arch.denoiser_blocks
+    if blocks is None or blocks == there:
+        return model
+    shallower = any(asked < have for asked, have in zip(blocks, there, strict=True))
+    if model.denoiser is not None and shallower:
+        raise DrfuseError(
+            f"--denoiser-blocks {_listed(blocks)}: there are {_listed(there)} already",
+            hint="a denoiser can be made deeper, not shallower",
+        )
+    made = _rebuilt(model, {"denoiser_blocks": list(blocks)})
+    known = model.state_dict()
+    with torch.no_grad():
+        for name, weight in made.named_parameters():
+            if name not in known and ".conv2." in name:
+                weight.zero_()
+    return made
+
+
 _ALONE: dict[str, Callable[[DRFusion], DRFusion]] = {
     "freeze_encoder": _after_encoder,
     "steps_only": _steps,
@@ -95,6 +120,7 @@ _ALONE: dict[str, Callable[[DRFusion], DRFusion]] = {
 _OF_DENOISER = {
     "photographs": "pictures without a second source teach no fusion",
     "self_distil": "all else learns from the clean sources alone",
+    "denoiser_blocks": "blocks that are new must learn",
 }
 """Options that nothing else learns from, and why."""
 
@@ -110,7 +136,15 @@ def _with_part(model: DRFusion, name: Literal["decoder", "denoiser"], size: int)
     """The same with a part that it may lack, before its first step."""
     if getattr(model.arch, name):
         return model
-    grown = build_network({**model.arch.as_dict(), name: size})
+    return _rebuilt(model, {name: size})
+
+
+def _listed(blocks: tuple[int, int, int]) -> str:
+    return ",".join(map(str, blocks))
+
+
+def _rebuilt(model: DRFusion, change: dict[str, Any]) -> DRFusion:
+    grown = build_network({**model.arch.as_dict(), **change})
     assert isinstance(grown, DRFusion)
     grown.load_state_dict(model.state_dict(), strict=False)
     return grown.train()
