@@ -26,7 +26,7 @@ _SCORES = (
     (correlation, 2.0),
     (difference_correlation, 0.25),
     (fidelity, 2.0),
-    (shared_information, 0.3),
+    (shared_information, 0.6),
 )
 
 
