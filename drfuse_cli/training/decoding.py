@@ -44,7 +44,7 @@ class Aim:
     added: float = 25.0
 
 
-_EVEN = {"Q_MI": 0.1, "Q_G": 2.0, "Q_P": 2.5, "Q_CB": 1.0, "Q_W": 0.8}
+_EVEN = {"Q_MI": 0.1, "Q_G": 2.0, "Q_P": 4.5, "Q_CB": 1.3, "Q_W": 0.8}
 AIMS: dict[Task, Aim] = {
     "ivif": Aim(_EVEN),
     # Q_NCIE moves by thousandths.
