@@ -45,7 +45,7 @@ SURFACE = {
     "--overwrite --resume --json",
     "demo": "--output -o --device --overwrite --json",
     "train": "data --output -o --task --method --balance --photographs --self-distil "
-    "--denoiser-blocks --steps --minutes --batch-size --draws --crop --lr --seed --device "
+    "--denoiser-blocks --aim --steps --minutes --batch-size --draws --crop --lr --seed --device "
     "--precision --width --middle --init --freeze-encoder --steps-only --fusion-only "
     "--denoiser-only --resume --val --val-every --checkpoint-every --run-dir --correction --stage "
     "--size --regularisation --restore-first --image-loss --threads --overwrite",

@@ -44,6 +44,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
         "--val-every", "4", "--checkpoint-every", "5", "--run-dir", "r", "--correction", "fusion",
         "--steps-only", "--denoiser-only", "--photographs", "p",
         "--self-distil", "0.5", "--denoiser-blocks", "4,4,6",
+        "--aim", "Q_P=4.5, Q_CB=1",
     )  # fmt: skip
     assert asked == [
         TrainOptions(
@@ -53,6 +54,7 @@ def test_every_flag(drfuse: Cli, asked: list[TrainOptions]) -> None:
             resume=True, val=Path("v"), val_every=4, checkpoint_every=5, run_dir=Path("r"),
             correction="fusion", steps_only=True, denoiser_only=True,
             photographs=Path("p"), self_distil=0.5, denoiser_blocks=(4, 4, 6),
+            aim={"Q_P": 4.5, "Q_CB": 1.0},
         )
     ]  # fmt: skip
 
@@ -96,7 +98,9 @@ def test_outputs_are_checked_first(drfuse: Cli, asked: list[TrainOptions]) -> No
 @pytest.mark.parametrize("flags", [("--steps", "0"), ("--lr", "x"), ("--device", "gpu"),
                                    ("--correction", "all"), ("--crop", "1"),
                                    ("--denoiser-blocks", "4,4"),
-                                   ("--denoiser-blocks", "4,0,x")])  # fmt: skip
+                                   ("--denoiser-blocks", "4,0,x"), ("--aim", "Q_P"),
+                                   ("--aim", "Q_P=-1"), ("--aim", "=2"),
+                                   ("--aim", "Q_P=nan")])  # fmt: skip
 def test_wrong_flags(drfuse: Cli, asked: list[TrainOptions], flags: tuple[str, str]) -> None:
     assert flags[0] in drfuse("train", "p", "-o", "w.safetensors", *flags, code=2).err
     assert asked == []

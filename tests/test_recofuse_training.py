@@ -22,7 +22,7 @@ from drfuse_cli.training.cameras import Cameras
 from drfuse_cli.training.data import CleanPair, load_pairs
 from drfuse_cli.training.quads import draw_quad
 from drfuse_cli.training.recofuse import RecoFuseLearner
-from drfuse_cli.training.refining import fusion_loss, refining_loss
+from drfuse_cli.training.refining import aimed, fusion_loss, refining_loss
 from drfuse_cli.weights import describe, load_weights
 
 
@@ -172,6 +172,24 @@ def test_the_refining_loss_asks_for_the_clean_pair(folder: Path) -> None:
     for changed in ("fused", "visible", "infrared"):
         worse = good._replace(**{changed: 0.6 * getattr(good, changed) + 0.1})
         assert refining_loss(worse, quad) > best
+
+
+def test_a_run_says_what_scores_of_the_refiner_count(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    quad = draw_quad(
+        load_pairs((folder,), "ivif"), 1, 64, np.random.default_rng(0), torch.device("cpu")
+    )
+    made = Pictures(quad.visible_clean, quad.visible_clean, quad.infrared_clean)
+    once, twice = (refining_loss(made, quad, aimed({"CC": count})) for count in (1.0, 2.0))
+    assert twice < once
+    run = options(folder, tmp_path / "w.safetensors", tiny, stage="coupled", aim={"CC": 1.0})
+    with pytest.raises(DrfuseError, match="--aim goes with the refiner, not with --stage coupled"):
+        RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    with pytest.raises(DrfuseError, match="--aim Q_P: no score"):
+        RecoFuseLearner(
+            replace(run, stage="refiner", aim={"Q_P": 1.0}), torch.device("cpu"), tmp_path
+        )
 
 
 def test_the_fusion_step_moves_the_module_alone(

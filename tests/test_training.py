@@ -25,7 +25,7 @@ from drfuse_cli.training.data import (
     paint,
     with_photographs,
 )
-from drfuse_cli.training.decoding import added_edges, decoding_loss
+from drfuse_cli.training.decoding import AIMS, added_edges, aimed, decoding_loss
 from drfuse_cli.training.defocus import near_and_far
 from drfuse_cli.training.degradations import MARGIN, degrade, draw, to_ycbcr
 from drfuse_cli.training.drfusion import DRFusionLearner
@@ -43,6 +43,7 @@ from drfuse_cli.training.losses import (
     structure_loss,
 )
 from drfuse_cli.training.muon import Muon, orthogonalise
+from drfuse_cli.training.scores import contrast_preservation
 from drfuse_cli.training.variety import as_other_cameras
 from drfuse_cli.weights import describe, load_weights, save_weights
 
@@ -631,8 +632,25 @@ def test_a_decoded_image_is_held_against_the_scores_and_the_ideal() -> None:
     flat = torch.full_like(x1, 0.5)
     for task in WEIGHTS:
         good = WEIGHTS[task].ideal(x1, x2)
-        assert decoding_loss(good, x1, x2, good, task) < decoding_loss(flat, x1, x2, good, task)
-        assert decoding_loss(x1, x1, x1, x1, task) < decoding_loss(1 - x1, x1, x1, x1, task)
+        aim = AIMS[task]
+        assert decoding_loss(good, x1, x2, good, aim) < decoding_loss(flat, x1, x2, good, aim)
+        assert decoding_loss(x1, x1, x1, x1, aim) < decoding_loss(1 - x1, x1, x1, x1, aim)
+
+
+def test_a_run_says_what_scores_count(folder: Path, tmp_path: Path) -> None:
+    x = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    wrong = 1 - x
+    usual, asked = (decoding_loss(wrong, x, x, x, aimed("ivif", a)) for a in ({}, {"Q_CB": 3.0}))
+    lost = 1 - contrast_preservation(wrong, x, x)
+    assert float(asked - usual) == pytest.approx(2.0 * float(lost), rel=1e-4)
+    start = train(options(folder, tmp_path / "a.safetensors", width=16), quiet)
+    run = options(folder, tmp_path / "b.safetensors", init=str(start), fusion_only=True)
+    made = describe(str(train(replace(run, aim={"Q_CB": 3.0}), quiet)))
+    assert made["training"]["aim"] == {"Q_CB": 3.0}
+    with pytest.raises(DrfuseError, match="--aim Q_X: no score that this run learns towards"):
+        train(replace(run, aim={"Q_X": 1.0}), quiet)
+    with pytest.raises(DrfuseError, match="--aim goes with --fusion-only"):
+        train(replace(run, fusion_only=False, aim={"Q_P": 1.0}), quiet)
 
 
 def test_patterns_that_no_source_has_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import typer
@@ -359,6 +360,20 @@ def parse_blocks(text: str | None) -> tuple[int, int, int] | None:
         )
     a, b, c = numbers
     return a, b, c
+
+
+def parse_aim(text: str | None) -> dict[str, float]:
+    """What scores count from ``NAME=COUNT,...``; raises ``DrfuseError`` for anything else."""
+    found = {}
+    for part in text.split(",") if text else ():
+        name, _, count = (piece.strip() for piece in part.partition("="))
+        try:
+            found[name] = float(count)
+        except ValueError:
+            found[name] = math.nan
+        if not (name and 0 <= found[name] < math.inf):
+            raise _bad_value("--aim", part, "Give scores with what they count: Q_P=4.5,Q_CB=1.3.")
+    return found
 
 
 def parse_tile(text: str) -> int | None:

@@ -61,6 +61,15 @@ DenoiserBlocks = Annotated[
         "at a half, a quarter and an eighth of the resolution; what is new adds nothing at first.",
     ),
 ]
+Aim = Annotated[
+    str | None,
+    typer.Option(
+        "--aim",
+        metavar="SCORE=COUNT,...",
+        help="With --fusion-only, or for the refiner of recofuse: what scores count in the loss, "
+        "such as Q_P=4.5,Q_CB=1.3; others as usual.",
+    ),
+]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", min=0.01, help="Stop after so many minutes, if sooner.")
 ]
@@ -184,6 +193,7 @@ def train(
     photographs: Photographs = None,
     self_distil: SelfDistil = 0.0,
     denoiser_blocks: DenoiserBlocks = None,
+    aim: Aim = None,
     steps: Steps = 20000,
     minutes: Minutes = None,
     batch_size: BatchSize = None,
@@ -228,7 +238,8 @@ def train(
     chosen = TrainOptions(
         data=tuple(data), task=task, method=method, output=output, balance=balance,
         photographs=photographs, self_distil=self_distil,
-        denoiser_blocks=options.parse_blocks(denoiser_blocks), steps=steps, minutes=minutes,
+        denoiser_blocks=options.parse_blocks(denoiser_blocks), aim=options.parse_aim(aim),
+        steps=steps, minutes=minutes,
         batch_size=batch_size or usual_batch, draws=draws, crop=crop or usual_crop, lr=lr,
         seed=seed, device=options.parse_device(device), precision=precision, width=width,
         middle=middle, init=init, freeze_encoder=freeze_encoder, steps_only=steps_only,

@@ -8,12 +8,14 @@ source has are counted apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from drfuse_cli.config import Task
+from drfuse_cli.training.aims import counted
 from drfuse_cli.training.losses import gradient_loss, intensity_loss
 from drfuse_cli.training.phase_score import phase_preservation
 from drfuse_cli.training.scores import (
@@ -44,7 +46,7 @@ class Aim:
     added: float = 25.0
 
 
-_EVEN = {"Q_MI": 0.1, "Q_G": 2.0, "Q_P": 4.5, "Q_CB": 1.3, "Q_W": 0.8}
+_EVEN = {"Q_MI": 0.1, "Q_G": 2.0, "Q_P": 2.5, "Q_CB": 1.0, "Q_W": 0.8}
 AIMS: dict[Task, Aim] = {
     "ivif": Aim(_EVEN),
     # Q_NCIE moves by thousandths.
@@ -71,9 +73,14 @@ def added_edges(f: Tensor, x1: Tensor, x2: Tensor) -> Tensor:
     return total
 
 
-def decoding_loss(f: Tensor, x1: Tensor, x2: Tensor, ideal: Tensor, task: Task) -> Tensor:
-    """Of a fused image against clean sources and the ideal one, all ``B x 1 x H x W``."""
+def aimed(task: Task, asked: Mapping[str, float]) -> Aim:
+    """The aim of a task, with the counts of scores that a run asks for (:func:`counted`)."""
     aim = AIMS[task]
+    return replace(aim, scores=counted(aim.scores, asked))
+
+
+def decoding_loss(f: Tensor, x1: Tensor, x2: Tensor, ideal: Tensor, aim: Aim) -> Tensor:
+    """Of a fused image against clean sources and the ideal one, all ``B x 1 x H x W``."""
     total = aim.intensity * intensity_loss(f, ideal) + aim.gradient * gradient_loss(f, ideal)
     total = total + aim.added * added_edges(f, x1, x2)
     for name, weight in aim.scores.items():

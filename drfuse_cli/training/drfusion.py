@@ -16,7 +16,7 @@ from drfuse_cli.models import DRFusion
 from drfuse_cli.networks.precision import autocast, choose_precision
 from drfuse_cli.samplers.observation import FUSED
 from drfuse_cli.training.data import CleanPair, draw_crops
-from drfuse_cli.training.decoding import decoding_loss
+from drfuse_cli.training.decoding import aimed, decoding_loss
 from drfuse_cli.training.degradations import MARGIN, degrade, draw
 from drfuse_cli.training.denoising import denoising_loss, see, taught
 from drfuse_cli.training.learner import Learner, optimisers
@@ -71,6 +71,7 @@ class DRFusionLearner(Learner):
         self.precision = choose_precision(device, options.precision)
         self._begin(starting_model(options))
         self.teacher = copy.deepcopy(self.average.denoiser) if options.self_distil else None
+        self.aim = aimed(options.task, options.aim)
         self.optimisers = self._optimisers()
         self.validation = Validation.of(options.val, options.task, run_dir, options.correction)
 
@@ -124,7 +125,7 @@ class DRFusionLearner(Learner):
                 inputs, steps, o.correction, self.precision, lambda t, X, m: estimates.append(X)
             )
         if o.fusion_only:
-            return decoding_loss(state[:, FUSED], x1, x2, ideal, o.task)
+            return decoding_loss(state[:, FUSED], x1, x2, ideal, self.aim)
         weights = WEIGHTS[o.task]
         restoration = torch.zeros((), device=self.device)
         for index, estimate in enumerate(estimates):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +58,8 @@ class TrainOptions:
     """Of DRFusion: encoder and steps learn; denoiser, correction and decoder stay likewise."""
     fusion_only: bool = False
     """Of DRFusion: the fusion decoder alone learns, added to ``init`` where it has none."""
+    aim: Mapping[str, float] = field(default_factory=dict)
+    """Of the fusion decoder and of ReCoFuse's refiner: what scores count, where not as usual."""
     denoiser_only: bool = False
     """Of DRFusion: the denoiser of the sources alone learns, added to ``init`` likewise."""
     resume: bool = False

@@ -19,7 +19,7 @@ def starting_model(options: TrainOptions) -> DRFusion:
     """The network to train, which asks for gradients of what is to learn alone.
 
     Raises :class:`DrfuseError` for weights that cannot be read, for a part of a new network, for
-    more than one part, and for what only the denoiser learns from where another part learns.
+    more than one part, and for what only one part learns from where another learns.
     """
     part = _asked(options)
     if options.init is None:
@@ -52,6 +52,11 @@ def _asked(options: TrainOptions) -> str | None:
     for name, hint in _OF_DENOISER.items():
         if getattr(options, name) and not options.denoiser_only:
             raise DrfuseError(f"{_flag(name)} goes with --denoiser-only", hint=hint)
+    if options.aim and not options.fusion_only:
+        raise DrfuseError(
+            "--aim goes with --fusion-only, or with the refiner of recofuse",
+            hint="nothing else learns towards scores",
+        )
     return asked[0] if asked else None
 
 

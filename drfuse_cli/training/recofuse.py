@@ -28,7 +28,7 @@ from drfuse_cli.training.learner import Learner, optimisers
 from drfuse_cli.training.lighting import lit
 from drfuse_cli.training.options import Stage, TrainOptions
 from drfuse_cli.training.quads import Quad, draw_quad
-from drfuse_cli.training.refining import fusion_loss, refining_loss
+from drfuse_cli.training.refining import aimed, fusion_loss, refining_loss
 from drfuse_cli.training.validation import psnr, write_history
 from drfuse_cli.weights import load_weights
 
@@ -92,6 +92,12 @@ class RecoFuseLearner(Learner):
                 f"recofuse is for infrared and visible pairs, not for {options.task}",
                 hint="leave --task out, or use --method drfusion",
             )
+        if options.aim and options.stage not in ("all", "refiner"):
+            raise DrfuseError(
+                f"--aim goes with the refiner, not with --stage {options.stage}",
+                hint="nothing else learns towards scores",
+            )
+        self.aim = aimed(options.aim)
         self.run_dir = run_dir
         self.precision = choose_precision(device, options.precision)
         self.see = Cameras(str(device)) if options.restore_first else as_it_is
@@ -301,7 +307,7 @@ class RecoFuseLearner(Learner):
         steps = int(rng.integers(1, self.model.arch.steps + 1))
         with self._narrow():
             made = self.model(quad.visible, quad.infrared, steps, noise)
-        return refining_loss(Pictures(*(image.float() for image in made[:3])), quad)
+        return refining_loss(Pictures(*(image.float() for image in made[:3])), quad, self.aim)
 
     # ---- how it does ------------------------------------------------------------------------
 

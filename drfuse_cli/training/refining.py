@@ -6,11 +6,14 @@ lead, the published fusion loss holds, and edges that neither source has are cou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from drfuse_cli.networks.recofuse.refiner import Pictures
+from drfuse_cli.training.aims import counted
 from drfuse_cli.training.decoding import added_edges
 from drfuse_cli.training.losses import sobel
 from drfuse_cli.training.quads import Quad
@@ -22,12 +25,18 @@ from drfuse_cli.training.scores import (
 )
 
 _RESTORED, _EDGES, _ADDED = 8.0, 2.0, 20.0
-_SCORES = (
-    (correlation, 2.0),
-    (difference_correlation, 0.25),
-    (fidelity, 2.0),
-    (shared_information, 0.6),
-)
+_SCORES = {
+    "CC": correlation,
+    "SCD": difference_correlation,
+    "VIF": fidelity,
+    "Q_MI": shared_information,
+}
+_COUNTS = {"CC": 2.0, "SCD": 0.25, "VIF": 2.0, "Q_MI": 0.3}
+
+
+def aimed(asked: Mapping[str, float]) -> dict[str, float]:
+    """What each score counts, with what a run asks for (:func:`counted`)."""
+    return counted(_COUNTS, asked)
 
 
 def ycbcr(image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,8 +60,8 @@ def fusion_loss(fused: Tensor, visible: Tensor, infrared: Tensor) -> Tensor:
     return contrast + 6 * texture + 8 * colour
 
 
-def refining_loss(made: Pictures, quad: Quad) -> Tensor:
-    """Of the refined images against the clean pair."""
+def refining_loss(made: Pictures, quad: Quad, aim: Mapping[str, float] = _COUNTS) -> Tensor:
+    """Of the refined images against the clean pair; ``aim``: what each score counts."""
     clean = quad.visible_clean, quad.infrared_clean
     total = fusion_loss(made.fused, *clean)
     for restored, wanted in zip((made.visible, made.infrared), clean, strict=True):
@@ -60,6 +69,6 @@ def refining_loss(made: Pictures, quad: Quad) -> Tensor:
         edges, sharp = (sobel(ycbcr(image)[0]) for image in (restored, wanted))
         total = total + _EDGES * F.l1_loss(edges, sharp)
     f, x1, x2 = (ycbcr(image)[0] for image in (made.fused, *clean))
-    for score, weight in _SCORES:
-        total = total - weight * score(f, x1, x2)
+    for name, weight in aim.items():
+        total = total - weight * _SCORES[name](f, x1, x2)
     return total + _ADDED * added_edges(f, x1, x2)
