@@ -13,7 +13,7 @@ from pathlib import Path
 from drfuse_cli.weights import LoadedWeights, describe, load_weights, save_weights
 
 PART = "denoiser"
-TOLD = (PART, "noise_left")
+TOLD = (PART, "denoiser_blocks", "noise_left")
 
 
 def with_denoiser(weights: LoadedWeights, other: LoadedWeights, output: Path) -> None:
@@ -22,7 +22,8 @@ def with_denoiser(weights: LoadedWeights, other: LoadedWeights, output: Path) ->
         raise SystemExit(f"{other.name} has no denoiser")
     kept = {n: t for n, t in weights.tensors.items() if not n.startswith(f"{PART}.")}
     taken = {n: t for n, t in other.tensors.items() if n.startswith(f"{PART}.")}
-    told = {name: other.architecture[name] for name in TOLD}
+    arch = other.network().arch.as_dict()  # old files leave out what is as usual
+    told = {name: arch[name] for name in TOLD}
     training = describe(str(weights.path)).get("training", {})
     save_weights(
         output,
