@@ -183,13 +183,17 @@ def test_a_run_says_what_scores_of_the_refiner_count(
     made = Pictures(quad.visible_clean, quad.visible_clean, quad.infrared_clean)
     once, twice = (refining_loss(made, quad, aimed({"CC": count})) for count in (1.0, 2.0))
     assert twice < once
-    run = options(folder, tmp_path / "w.safetensors", tiny, stage="coupled", aim={"CC": 1.0})
-    with pytest.raises(DrfuseError, match="--aim goes with the refiner, not with --stage coupled"):
-        RecoFuseLearner(run, torch.device("cpu"), tmp_path)
+    output, cpu = tmp_path / "w.safetensors", torch.device("cpu")
+    refining = tiny_weights(tmp_path / "refining.safetensors", replace(TINY, refiner=8))
+    for init, stage in ((refining, "coupled"), (tiny, "all")):
+        run = options(folder, output, init, stage=stage, aim={"CC": 1.0})
+        with pytest.raises(DrfuseError, match="--aim goes with the refiner, which this run does"):
+            RecoFuseLearner(run, cpu, tmp_path)
+    wrong = options(folder, output, refining, stage="refiner", aim={"Q_P": 1.0})
     with pytest.raises(DrfuseError, match="--aim Q_P: no score"):
-        RecoFuseLearner(
-            replace(run, stage="refiner", aim={"Q_P": 1.0}), torch.device("cpu"), tmp_path
-        )
+        RecoFuseLearner(wrong, cpu, tmp_path)
+    right = replace(wrong, stage="all", aim={"CC": 1.0})
+    assert RecoFuseLearner(right, cpu, tmp_path).aim["CC"] == 1.0
 
 
 def test_the_fusion_step_moves_the_module_alone(

@@ -92,11 +92,6 @@ class RecoFuseLearner(Learner):
                 f"recofuse is for infrared and visible pairs, not for {options.task}",
                 hint="leave --task out, or use --method drfusion",
             )
-        if options.aim and options.stage not in ("all", "refiner"):
-            raise DrfuseError(
-                f"--aim goes with the refiner, not with --stage {options.stage}",
-                hint="nothing else learns towards scores",
-            )
         self.aim = aimed(options.aim)
         self.run_dir = run_dir
         self.precision = choose_precision(device, options.precision)
@@ -104,6 +99,12 @@ class RecoFuseLearner(Learner):
         held_back = load_pairs((options.val,), "ivif")[:_VAL_PAIRS] if options.val else []
         self.held_back = self.taken(held_back)
         self._begin(_start(options))
+        refines = self.model.refiner is not None and options.stage in ("all", "refiner")
+        if options.aim and not refines:
+            raise DrfuseError(
+                "--aim goes with the refiner, which this run does not train",
+                hint="nothing else learns towards scores; --stage refiner trains it alone",
+            )
         self.stage: Stage | None = None
 
     def taken(self, pairs: list[CleanPair]) -> list[CleanPair]:
